@@ -1,0 +1,234 @@
+"""Every error Rushes raises on purpose.
+
+    RushesError                     code, sentence, and whether trying again can help
+    ├── InvalidRequest              400: what was sent is wrong; names every bad field
+    │   ├── InvalidBody
+    │   └── InvalidQuery
+    ├── Unauthorized                401
+    ├── NotFound                    404
+    │   └── JobNotFound
+    ├── TooLong                     413
+    ├── JobFailed                   ends a job; its code is part of the API
+    │   ├── InputBlocked            INPUT_BLOCKED
+    │   ├── InputUnreachable        INPUT_UNREACHABLE
+    │   ├── InputNotAnImage         INPUT_NOT_AN_IMAGE
+    │   ├── InputNotAVideo          INPUT_NOT_A_VIDEO
+    │   ├── InputTooLarge           INPUT_TOO_LARGE
+    │   ├── ContentRejected         CONTENT_REJECTED
+    │   ├── ModelUnavailable        MODEL_UNAVAILABLE
+    │   ├── ModelRetired            MODEL_RETIRED
+    │   ├── ProviderFailed          PROVIDER_ERROR
+    │   ├── ProviderTimeout         PROVIDER_TIMEOUT
+    │   ├── OutcomeUnknown          OUTCOME_UNKNOWN
+    │   └── Cancelled               CANCELLED
+    ├── Unavailable                 503: not now; trying again can help
+    │   ├── StoreUnavailable        the database does not answer
+    │   ├── StorageFull             no room for a file
+    │   ├── StorageUnavailable      the folder or bucket does not answer
+    │   └── ProviderUnreachable     nothing was accepted: safe to send again
+    ├── LeaseLost                   another worker has the job: throw this work away
+    ├── Unreadable                  a media file that cannot be read as what it should be
+    └── StartError                  the program cannot start as it was told to
+        ├── BadSetting
+        └── StoreTooNew
+
+Only ``wire.py`` knows which of these is which HTTP status.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class RushesError(Exception):
+    """A failure with a machine's ``code`` and a person's ``sentence``: what happened, what to do."""
+
+    code: ClassVar[str] = "INTERNAL_ERROR"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+
+
+class InvalidRequest(RushesError):
+    """What the client sent is wrong. ``fields`` maps each bad field to its complaint, all at once."""
+
+    code = "INVALID_REQUEST"
+
+    def __init__(self, sentence: str, fields: dict[str, str] | None = None) -> None:
+        super().__init__(sentence)
+        self.fields = fields or {}
+
+
+class InvalidBody(InvalidRequest):
+    """The request's body is wrong."""
+
+    code = "INVALID_REQUEST_BODY"
+
+
+class InvalidQuery(InvalidRequest):
+    """The request's query string is wrong."""
+
+
+class Unauthorized(RushesError):
+    """The key is missing, malformed, unknown or revoked; the answer never says which."""
+
+    code = "UNAUTHORIZED"
+
+
+class NotFound(RushesError):
+    """There is nothing here, or nothing of this account's."""
+
+    code = "NOT_FOUND"
+
+
+class JobNotFound(NotFound):
+    """No such job in this account."""
+
+    code = "JOB_NOT_FOUND"
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"There is no job {job_id} in this account.")
+        self.job_id = job_id
+
+
+class TooLong(RushesError):
+    """The body is longer than the server takes."""
+
+    code = "REQUEST_TOO_LONG"
+
+
+class JobFailed(RushesError):
+    """Ends a job. ``code`` and ``sentence`` are what ``GET /jobs/{id}`` answers."""
+
+    code = "PROVIDER_ERROR"
+
+
+class InputBlocked(JobFailed):
+    """An input's address is private, or one we must not call."""
+
+    code = "INPUT_BLOCKED"
+
+
+class InputUnreachable(JobFailed):
+    """An input's address did not give a file."""
+
+    code = "INPUT_UNREACHABLE"
+
+
+class InputNotAnImage(JobFailed):
+    """An input that should be an image is not."""
+
+    code = "INPUT_NOT_AN_IMAGE"
+
+
+class InputNotAVideo(JobFailed):
+    """An input that should be a video is not."""
+
+    code = "INPUT_NOT_A_VIDEO"
+
+
+class InputTooLarge(JobFailed):
+    """An input has too many bytes or pixels."""
+
+    code = "INPUT_TOO_LARGE"
+
+
+class ContentRejected(JobFailed):
+    """The provider's moderation refused the prompt, an input or the result."""
+
+    code = "CONTENT_REJECTED"
+
+
+class ModelUnavailable(JobFailed):
+    """This server cannot reach a provider for the model as it is configured."""
+
+    code = "MODEL_UNAVAILABLE"
+
+
+class ModelRetired(JobFailed):
+    """The provider no longer has the model."""
+
+    code = "MODEL_RETIRED"
+
+
+class ProviderFailed(JobFailed):
+    """The provider tried and failed, or gave something that is not the promised file."""
+
+    code = "PROVIDER_ERROR"
+
+
+class ProviderTimeout(JobFailed):
+    """The provider did not finish in the time a job may take."""
+
+    code = "PROVIDER_TIMEOUT"
+
+
+class OutcomeUnknown(JobFailed):
+    """It was sent and never answered. It is never sent again by itself: it may have been charged."""
+
+    code = "OUTCOME_UNKNOWN"
+
+
+class Cancelled(JobFailed):
+    """The client cancelled the job."""
+
+    code = "CANCELLED"
+
+
+class Unavailable(RushesError):
+    """Not now: something we lean on is away. Trying again can help."""
+
+    code = "SERVICE_UNAVAILABLE"
+    retryable = True
+
+
+class StoreUnavailable(Unavailable):
+    """The database does not answer, or cannot write."""
+
+
+class StorageFull(Unavailable):
+    """There is no room for a file."""
+
+
+class StorageUnavailable(Unavailable):
+    """The folder or bucket that holds the files does not answer."""
+
+
+class ProviderUnreachable(Unavailable):
+    """The provider was not reached, or said "not now": nothing was accepted, so it is safe to ask again."""
+
+    def __init__(self, sentence: str, retry_after: float | None = None) -> None:
+        super().__init__(sentence)
+        self.retry_after = retry_after
+
+
+class LeaseLost(RushesError):
+    """This worker no longer holds the job; what it made is thrown away."""
+
+    code = "LEASE_LOST"
+
+
+class Unreadable(RushesError):
+    """A media file cannot be read as what it should be; the sentence says what is wrong with it."""
+
+    code = "UNREADABLE"
+
+
+class StartError(RushesError):
+    """The program cannot start as it was told to."""
+
+    code = "START"
+
+
+class BadSetting(StartError):
+    """A setting has a value that cannot be; the sentence names the setting."""
+
+    code = "BAD_SETTING"
+
+
+class StoreTooNew(StartError):
+    """The database was written by a newer Rushes."""
+
+    code = "STORE_TOO_NEW"
