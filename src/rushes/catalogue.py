@@ -1,0 +1,49 @@
+"""The models a request may name: their ratios, durations, pixels and price in credits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class VideoModel:
+    """What one model can be asked for. The first ratio and the first duration are its defaults."""
+
+    name: str
+    sizes: Mapping[str, tuple[int, int]]
+    """Pixels (width, height) by aspect ratio, default first."""
+    durations: tuple[int, ...]
+    """Seconds, default first."""
+    credits_per_second: Decimal
+
+    @property
+    def aspect_ratios(self) -> tuple[str, ...]:
+        """The ratios it takes, default first."""
+        return tuple(self.sizes)
+
+    def credits(self, seconds: int) -> Decimal:
+        """What a video of so many seconds costs, in AI credits."""
+        return self.credits_per_second * seconds
+
+
+_PIXVERSE_720P = {
+    "16:9": (1280, 720),
+    "9:16": (720, 1280),
+    "1:1": (960, 960),
+    "3:4": (832, 1120),
+    "4:3": (1120, 832),
+}
+_VEO_1080P = {"16:9": (1920, 1080), "9:16": (1080, 1920)}
+
+DEFAULT_VIDEO_MODEL = "pixverse5.5"
+
+VIDEO_MODELS: Mapping[str, VideoModel] = {
+    model.name: model
+    for model in (
+        VideoModel("pixverse5.5", _PIXVERSE_720P, (5, 8, 10), Decimal("1.6")),
+        VideoModel("veo3.1", _VEO_1080P, (4, 6, 8), Decimal(20)),
+        VideoModel("veo3.1_fast", _VEO_1080P, (4, 6, 8), Decimal(10)),
+    )
+}

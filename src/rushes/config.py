@@ -1,0 +1,209 @@
+"""The one place that reads ``rushes.toml`` and the environment, once, into a frozen :class:`Config`.
+
+Every setting is a field below; its environment name is ``RUSHES_`` and the field in capitals. Where a value is a
+secret, ``RUSHES_…_FILE`` may name a file that holds it. The environment wins over the file.
+"""
+
+from __future__ import annotations
+
+import os
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
+
+from rushes.catalogue import VIDEO_MODELS, VideoModel
+from rushes.errors import BadSetting
+
+_PREFIX = "RUSHES_"
+SANDBOX = "sandbox"
+
+Names = Annotated[frozenset[str], NoDecode]
+"""A set of words; in the environment, separated by commas."""
+
+
+class Route(BaseModel):
+    """Where a model's jobs go: a table ``[models."name"]`` of ``rushes.toml``.
+
+    A name of one's own (not in the contract) declares what it can be asked for.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    provider: str
+    """A built-in provider's word, or a dotted path ``package.module:Class`` (``package.module.Class`` too)."""
+    sizes: dict[str, tuple[int, int]] | None = None
+    durations: tuple[int, ...] | None = None
+    credits_per_second: Decimal | None = None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Everything else that stands in the table, for the provider."""
+        return dict(self.model_extra or {})
+
+
+class Config(BaseSettings):
+    """What this process was told, checked."""
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
+
+    data: Path = Path("rushes-data")
+    """The folder for the database and the files."""
+    database_url: str | None = None
+    """``postgresql://…``; without it, SQLite in the data folder."""
+    public_url: str | None = None
+    """What item links start with; without it, the scheme and Host of each request."""
+    url_aliases: Names = frozenset()
+    """Other addresses of this server: an input URL that starts with one is read from storage."""
+    trusted_proxies: Names = frozenset({"127.0.0.1", "::1"})
+    """Addresses whose ``X-Forwarded-Proto`` and ``X-Forwarded-Host`` count."""
+    allow_private_hosts: Names = frozenset()
+    """Hosts, addresses or networks that inputs may come from although they are private."""
+    worker_concurrency: int = Field(default=16, ge=1, le=1000)
+    """Jobs a worker process holds at once; waiting jobs are held by nobody and do not count."""
+    lease_seconds: float = Field(default=15, ge=0.5, le=3600)
+    """How long a job stays with a worker that has stopped answering."""
+    job_timeout_seconds: float = Field(default=24 * 3600, gt=0)
+    """How long a provider may take before the job ends as ``PROVIDER_TIMEOUT``."""
+    sweep_seconds: float = Field(default=3600, gt=0)
+    """How old the leavings of a broken attempt are when they are deleted."""
+    input_image_bytes: int = Field(default=50 * 2**20, gt=0)
+    input_video_bytes: int = Field(default=2**30, gt=0)
+    input_seconds: float = Field(default=120, gt=0)
+    """Limits of one input: bytes, and seconds to download it."""
+    models: dict[str, Route] = {}
+    """Routes by model name. None at all: every model is drawn by the sandbox."""
+
+    @field_validator("url_aliases", "trusted_proxies", "allow_private_hosts", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
+
+    @field_validator("public_url")
+    @classmethod
+    def _absolute(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError("it must start with http:// or https://")
+        return value.rstrip("/") if value else value
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgres(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("postgresql://", "postgres://")):
+            raise ValueError("it must start with postgresql:// (leave it away for SQLite)")
+        return value
+
+    @model_validator(mode="after")
+    def _declared(self) -> Self:
+        for name, route in self.models.items():
+            missing = [f for f in ("sizes", "durations", "credits_per_second") if not getattr(route, f)]
+            if name not in VIDEO_MODELS and missing:
+                raise ValueError(f'models."{name}" is not in the catalogue, so it must declare {", ".join(missing)}')
+        return self
+
+    @property
+    def video_models(self) -> dict[str, VideoModel]:
+        """What this server can make: the catalogue's models that have a route, and the operator's own."""
+        if not self.models:
+            return dict(VIDEO_MODELS)
+        return {name: self._video_model(name, route) for name, route in self.models.items()}
+
+    def _video_model(self, name: str, route: Route) -> VideoModel:
+        known = VIDEO_MODELS.get(name)
+        if known and not route.sizes and not route.durations and route.credits_per_second is None:
+            return known
+        return VideoModel(
+            name,
+            route.sizes or (known.sizes if known else {}),
+            route.durations or (known.durations if known else ()),
+            known.credits_per_second
+            if known and route.credits_per_second is None
+            else route.credits_per_second or Decimal(0),
+        )
+
+    def route(self, model: str) -> Route | None:
+        """Where ``model`` goes now; ``None`` when nothing here makes it any more."""
+        return self.models.get(model) if self.models else Route(provider=SANDBOX)
+
+    @property
+    def sandbox_only(self) -> bool:
+        """Whether nothing is configured, so that every video is a drawing."""
+        return not self.models
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What the command line says wins, then the environment, then files it names, then ``rushes.toml``."""
+        toml = TomlConfigSettingsSource(settings_cls, _toml_file())
+        return init_settings, env_settings, _SecretFiles(settings_cls), toml
+
+
+class _SecretFiles(PydanticBaseSettingsSource):
+    """``RUSHES_DATABASE_URL_FILE=/run/secrets/x`` stands for ``RUSHES_DATABASE_URL`` with that file's text."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        path = os.environ.get(f"{_PREFIX}{field_name.upper()}_FILE")
+        return (Path(path).read_text().strip() if path else None), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        try:
+            values = {name: self.get_field_value(None, name)[0] for name in ("database_url",)}
+        except OSError as error:
+            raise BadSetting(
+                f"{_PREFIX}DATABASE_URL_FILE names a file that cannot be read: {error.strerror}."
+            ) from error
+        return {name: value for name, value in values.items() if value}
+
+
+def _toml_file() -> Path | None:
+    named = os.environ.get(f"{_PREFIX}CONFIG")
+    if named and not Path(named).is_file():
+        raise BadSetting(f"{_PREFIX}CONFIG names {named}, which is not a file; correct it or leave it away.")
+    return Path(named) if named else Path("rushes.toml")
+
+
+def load(**told: Any) -> Config:
+    """The configuration, with what the command line told (``None`` means it did not).
+
+    Raises:
+        BadSetting: naming the first setting that is wrong, where it stands, and what it may be.
+    """
+    try:
+        config = Config(**{name: value for name, value in told.items() if value is not None})
+    except ValidationError as error:
+        raise BadSetting(_sentence(error)) from error
+    except (SettingsError, ValueError) as error:
+        raise BadSetting(f"rushes.toml or a RUSHES_ setting cannot be read: {error}.") from error
+    return config
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors()[0]
+    place = [str(part) for part in first["loc"]]
+    complaint = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    if first["type"] == "extra_forbidden":
+        return (
+            f"rushes.toml has a setting {'.'.join(place)} that Rushes does not know; correct its spelling or remove it."
+        )
+    name = ".".join(place)
+    where = f"{_PREFIX}{place[0].upper()} ({name} in rushes.toml)" if place else "rushes.toml"
+    return (
+        f"The setting {where} is {first['input']!r}, which cannot be: {complaint}."
+        if place
+        else f"In rushes.toml, {complaint}."
+    )

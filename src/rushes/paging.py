@@ -1,0 +1,70 @@
+"""Where a page begins: the sort key of a list, and the token that carries it to a client and back."""
+
+from __future__ import annotations
+
+import binascii
+import hmac
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import NamedTuple
+
+from rushes.errors import InvalidQuery
+
+PAGE_SIZE = 100
+
+_VERSION = b"\x01"
+_MAC_BYTES = 16
+_TIME_BYTES = 8
+
+
+class SortKey(NamedTuple):
+    """An item's place in a list: newest first, ties broken by id, both descending. Compares as the list orders."""
+
+    created: int
+    """Milliseconds since the epoch, UTC."""
+    id: str
+
+
+class Cursor:
+    """Writes and reads the tokens of one list of one account.
+
+    A token is the last :class:`SortKey` of a page under a MAC that covers the account, the list and the filters, so
+    that it opens nothing else; it never expires. The secret lives in the database: tokens survive what it survives.
+    """
+
+    def __init__(self, secret: bytes, account_id: str, listing: str, filters: str = "") -> None:
+        context = "\x00".join((account_id, listing, filters)).encode()
+        self._mac = hmac.new(secret, len(context).to_bytes(4) + context, "sha256")
+
+    def token(self, key: SortKey) -> str:
+        """The token that asks for what follows ``key``: URL-safe, unpadded."""
+        body = _VERSION + key.created.to_bytes(_TIME_BYTES, signed=True) + key.id.encode()
+        return urlsafe_b64encode(self._sign(body) + body).rstrip(b"=").decode()
+
+    def parse(self, token: str) -> SortKey:
+        """The key in ``token``.
+
+        Raises:
+            InvalidQuery: the token was altered, cut, spelled another way, or belongs to another list.
+        """
+        try:
+            raw = urlsafe_b64decode(token + "=" * (-len(token) % 4))
+            mac, body = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
+            if not hmac.compare_digest(mac, self._sign(body)):
+                raise _refused()
+            key = SortKey(int.from_bytes(body[1 : 1 + _TIME_BYTES], signed=True), body[1 + _TIME_BYTES :].decode())
+        except (binascii.Error, ValueError) as error:
+            raise _refused() from error
+        # Base64 has several spellings of the same bytes (spare bits, characters it skips): only ours is a token.
+        if self.token(key) != token:
+            raise _refused()
+        return key
+
+    def _sign(self, body: bytes) -> bytes:
+        mac = self._mac.copy()
+        mac.update(body)
+        return mac.digest()[:_MAC_BYTES]
+
+
+def _refused() -> InvalidQuery:
+    sentence = "nextPageKey is not a token this list gave out; leave it away to start from the first page."
+    return InvalidQuery(sentence, {"nextPageKey": sentence})

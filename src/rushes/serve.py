@@ -1,0 +1,233 @@
+"""``rushes serve``: a small parent that binds the address, starts the processes, and starts again what dies."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import multiprocessing
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from types import FrameType
+from typing import Any
+
+from rushes.config import Config
+from rushes.errors import RushesError, StartError
+
+_START_SECONDS = 60
+_STOP_SECONDS = 40
+_RESTART_PAUSE = 1.0
+_BACKLOG = 2048
+
+_spawn = multiprocessing.get_context("spawn")
+
+
+def serve(config: Config, host: str, port: int, processes: int, *, with_worker: bool) -> None:
+    """Serve until a signal; return when everything has stopped.
+
+    Raises:
+        StartError: the address is taken, or a process could not start.
+    """
+    asyncio.run(_prepare(config))
+    listener = _bind(host, port)
+    children = [_Child("api", _run_api, (config, listener)) for _ in range(processes)]
+    if with_worker:
+        children.append(_Child("worker", run_worker, (config,)))
+    _watch(children, _address(listener, host))
+
+
+async def _prepare(config: Config) -> None:
+    """Meet every start error here, once, before any process is started; bring the database up to date."""
+    from rushes.studio import Studio
+
+    async with Studio.open(config) as studio:
+        studio.routes.check()
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    try:
+        [family, kind, protocol, _, address], *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        raise StartError(
+            f"The address {host}:{port} cannot be used ({error.strerror or error}); "
+            "stop what uses it, or choose another with --host and --port."
+        ) from error
+    return listener
+
+
+def _address(listener: socket.socket, host: str) -> str:
+    port = listener.getsockname()[1]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+@dataclass
+class _Child:
+    """One process of a kind, started again when it dies."""
+
+    name: str
+    target: Callable[..., None]
+    arguments: tuple[Any, ...]
+    process: SpawnProcess | None = None
+    ready: Connection | None = None
+
+    def start(self) -> None:
+        self.ready, theirs = _spawn.Pipe(duplex=False)
+        arguments = (*self.arguments, theirs)
+        self.process = _spawn.Process(target=self.target, args=arguments, name=f"rushes {self.name}")
+        self.process.start()
+        theirs.close()
+
+    def wait_until_ready(self) -> None:
+        try:
+            if self.ready is None or not self.ready.poll(_START_SECONDS):
+                raise EOFError
+            self.ready.recv()
+        except EOFError as error:
+            raise StartError(f"The {self.name} process did not start; what it printed above says why.") from error
+
+    def restart_if_dead(self) -> None:
+        if self.process is not None and not self.process.is_alive():
+            _say(f"the {self.name} process died ({self.process.exitcode}); starting it again")
+            time.sleep(_RESTART_PAUSE)
+            self.start()
+
+
+class _Stop(BaseException):
+    """A signal asked us to stop."""
+
+
+def _watch(children: list[_Child], address: str) -> None:
+    """Start the children, say so, and keep them alive until a signal."""
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _raise_stop)
+        for child in children:
+            child.start()
+        for child in children:
+            child.wait_until_ready()
+        _say(f"ready on {address}")
+        while True:
+            wait([child.process.sentinel for child in children if child.process])
+            for child in children:
+                child.restart_if_dead()
+    except _Stop:
+        pass
+    finally:
+        _end([child.process for child in children if child.process])
+
+
+def _raise_stop(number: int, frame: FrameType | None) -> None:
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, signal.SIG_IGN)
+    raise _Stop
+
+
+def _end(processes: list[SpawnProcess]) -> None:
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.join(_STOP_SECONDS)
+        if process.is_alive():
+            process.kill()
+            process.join()
+
+
+def _say(sentence: str) -> None:
+    print(f"rushes: {sentence}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _run_api(config: Config, listener: socket.socket, ready: Connection) -> None:
+    """An API process: serves on the parent's listener until a signal, or until the parent is gone."""
+    import uvicorn
+
+    from rushes.api import create_app
+
+    log_to_stderr()
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_app(config),
+            loop="uvloop",
+            http="httptools",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            backlog=_BACKLOG,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=10,
+        )
+    )
+
+    async def serve_it() -> None:
+        _when_parent_is_gone(lambda: setattr(server, "should_exit", True))
+        serving = asyncio.create_task(server.serve([listener]))
+        while not server.started and not serving.done():  # noqa: ASYNC110  (uvicorn has no event for it)
+            await asyncio.sleep(0.01)
+        if server.started:
+            ready.send(True)
+        await serving
+
+    _run(serve_it())
+
+
+def run_worker(config: Config, ready: Connection | None = None) -> None:
+    """A worker process: works until a signal, or until the parent that started it is gone."""
+    from rushes.studio import Studio
+    from rushes.work.loop import work
+
+    log_to_stderr()
+
+    async def work_it() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        _when_parent_is_gone(stop.set)
+        async with Studio.open(config) as studio:
+            studio.routes.check()
+            if ready is not None:
+                ready.send(True)
+            await work(studio, stop)
+
+    _run(work_it())
+
+
+def _when_parent_is_gone(stop: Callable[[], None]) -> None:
+    """A parent that was killed cannot tell its children to stop: they see its end of a pipe close."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        loop, sentinel = asyncio.get_running_loop(), parent.sentinel
+
+        def gone() -> None:
+            loop.remove_reader(sentinel)
+            stop()
+
+        loop.add_reader(sentinel, gone)
+
+
+def _run(main: Coroutine[Any, Any, None]) -> None:
+    import uvloop
+
+    try:
+        uvloop.run(main)
+    except RushesError as error:
+        _say(error.sentence)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        # uvicorn repeats the signal it was stopped by, once it has stopped.
+        pass
+
+
+def log_to_stderr() -> None:
+    """One line an event, time first."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)

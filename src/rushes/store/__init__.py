@@ -1,0 +1,87 @@
+"""Rows: one SQL text on two engines, SQLite and PostgreSQL.
+
+SQL is written once, in the files named for nouns, with ``:name`` parameters and two words that the engines spell
+differently: ``$now`` (the database's clock, milliseconds) and ``$skip_locked``. Those files take whatever has
+``rows``: the store itself for a read, a :class:`Transaction` inside a change.
+"""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any, LiteralString, Protocol
+
+from rushes.store.migrations import migrate
+
+Row = tuple[Any, ...]
+
+
+class Rows(Protocol):
+    """What runs SQL and gives all its rows."""
+
+    async def rows(self, sql: str, /, **params: object) -> list[Row]:
+        """Run one statement. A change says ``RETURNING`` where its row count matters."""
+
+
+class Transaction(Rows, Protocol):
+    """A change under way: committed when its block ends, rolled back when it raises."""
+
+    now: int
+    """The time of this transaction by the database's clock, in milliseconds since the epoch."""
+
+    async def lock_schema(self) -> None:
+        """Wait until no other process changes the schema."""
+
+
+class Store(Rows, Protocol):
+    """An open database. ``rows`` on it is for reads of one statement."""
+
+    engine: LiteralString
+    clock_shift: int
+    """Milliseconds added to the database's clock: how a test moves time."""
+
+    def write(self) -> AbstractAsyncContextManager[Transaction]:
+        """A change: reads in it see what it will change, and no other change runs between."""
+
+    async def close(self) -> None:
+        """Give back every connection."""
+
+
+async def connect(data: Path, url: str | None = None, *, pool_size: int = 8) -> Store:
+    """Connect to the database at ``url`` (PostgreSQL), or to SQLite in the folder ``data``, as it is.
+
+    Raises:
+        StartError: the folder cannot be written, or the driver's library is not one to trust data to.
+        StoreUnavailable: the database does not answer.
+    """
+    if url is not None:
+        from rushes.store.postgres import Postgres
+
+        return await Postgres.connect(url, pool_size)
+    from rushes.store.sqlite import Sqlite
+
+    return Sqlite.connect(data / "rushes.db")
+
+
+async def open(data: Path, url: str | None = None, *, pool_size: int = 8) -> Store:  # noqa: A001
+    """Connect and bring the schema up to date."""
+    store = await connect(data, url, pool_size=pool_size)
+    try:
+        await migrate(store)
+    except BaseException:
+        await store.close()
+        raise
+    return store
+
+
+async def secret(store: Store, name: str) -> bytes:
+    """The server's secret of that name, made on first use: the same for every process, for good."""
+    async with store.write() as tx:
+        await tx.rows(
+            "INSERT INTO server (name, value) VALUES (:name, :value) ON CONFLICT (name) DO NOTHING",
+            name=name,
+            value=secrets.token_hex(32),
+        )
+        [(value,)] = await tx.rows("SELECT value FROM server WHERE name = :name", name=name)
+    return bytes.fromhex(value)

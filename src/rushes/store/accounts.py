@@ -1,0 +1,62 @@
+"""Accounts and their keys."""
+
+from __future__ import annotations
+
+from rushes import ids
+from rushes.model import Account, Key
+from rushes.store import Rows, Transaction
+
+_BY_NAME = "SELECT id, name, revision FROM accounts WHERE name = :name"
+_ADD = """
+INSERT INTO accounts (id, name, created, revision) VALUES (:id, :name, :now, 0) ON CONFLICT (name) DO NOTHING
+"""
+_OF_KEY = """
+SELECT accounts.id, accounts.name, accounts.revision
+FROM keys JOIN accounts ON accounts.id = keys.account_id
+WHERE keys.hash = :hash AND keys.revoked IS NULL
+"""
+_CHANGED = "UPDATE accounts SET revision = revision + 1 WHERE id = :id"
+_ADD_KEY = """
+INSERT INTO keys (id, hash, account_id, label, created) VALUES (:id, :hash, :account_id, :label, :now)
+"""
+_REVOKE_KEY = "UPDATE keys SET revoked = :now WHERE id = :id AND revoked IS NULL RETURNING id"
+_HAS_KEY = "SELECT 1 FROM keys WHERE id = :id"
+_KEYS = """
+SELECT keys.id, accounts.name, keys.label, keys.created, keys.revoked
+FROM keys JOIN accounts ON accounts.id = keys.account_id ORDER BY keys.created, keys.id
+"""
+
+
+async def named(tx: Transaction, name: str) -> Account:
+    """The account of that name, made if it is new."""
+    await tx.rows(_ADD, id=ids.uuid(), name=name, now=tx.now)
+    [row] = await tx.rows(_BY_NAME, name=name)
+    return Account(*row)
+
+
+async def of_key(sql: Rows, key: str) -> Account | None:
+    """The account a key opens now; ``None`` for an unknown or revoked one."""
+    found = await sql.rows(_OF_KEY, hash=ids.key_hash(key))
+    return Account(*found[0]) if found else None
+
+
+async def changed(tx: Transaction, account_id: str) -> None:
+    """Note that what the account's lists show is no longer what it was."""
+    await tx.rows(_CHANGED, id=account_id)
+
+
+async def add_key(tx: Transaction, account: Account, key: str, label: str) -> str:
+    """Keep a key's hash; return the id it is revoked by."""
+    key_id = ids.uuid()
+    await tx.rows(_ADD_KEY, id=key_id, hash=ids.key_hash(key), account_id=account.id, label=label, now=tx.now)
+    return key_id
+
+
+async def revoke_key(tx: Transaction, key_id: str) -> bool:
+    """Close a key for good; ``False`` when there is none of that id. A repeat changes nothing."""
+    return bool(await tx.rows(_REVOKE_KEY, id=key_id, now=tx.now) or await tx.rows(_HAS_KEY, id=key_id))
+
+
+async def keys(sql: Rows) -> list[Key]:
+    """Every key ever made, oldest first."""
+    return [Key(*row) for row in await sql.rows(_KEYS)]

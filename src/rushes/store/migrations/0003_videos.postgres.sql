@@ -1,0 +1,15 @@
+-- Ids compare byte by byte, as in Python and in SQLite.
+
+CREATE TABLE videos (
+    account_id TEXT NOT NULL REFERENCES accounts (id),
+    created    BIGINT NOT NULL,
+    id         TEXT COLLATE "C" NOT NULL,
+    file_id    TEXT NOT NULL,
+    job_id     TEXT REFERENCES jobs (id),
+    item       TEXT NOT NULL,
+    PRIMARY KEY (account_id, created, id)
+);
+
+CREATE UNIQUE INDEX videos_id ON videos (account_id, id);
+CREATE UNIQUE INDEX videos_file ON videos (file_id);
+CREATE UNIQUE INDEX videos_job ON videos (job_id);

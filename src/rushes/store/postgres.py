@@ -1,0 +1,112 @@
+"""PostgreSQL, through psycopg's pool: autocommit, explicit transactions, prepared statements."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import lru_cache
+from typing import Any, Self
+
+try:
+    import psycopg
+    from psycopg_pool import AsyncConnectionPool, PoolTimeout
+except ImportError as error:  # pragma: no cover
+    from rushes.errors import StartError
+
+    raise StartError("PostgreSQL needs its driver: pip install 'rushes[postgres]'.") from error
+
+from rushes.errors import StoreUnavailable
+from rushes.store import Row
+
+_NOW = "(CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) + {shift})"
+_CONNECT_SECONDS = 10
+_SCHEMA_LOCK = 0x52757368  # "Rush"
+
+Connection = psycopg.AsyncConnection[Row]
+
+
+class Postgres:
+    """A pool of connections to one database."""
+
+    engine = "postgres"
+
+    def __init__(self, pool: AsyncConnectionPool[Connection]) -> None:
+        self.clock_shift = 0
+        self._pool = pool
+
+    @classmethod
+    async def connect(cls, url: str, size: int) -> Self:
+        """Open a pool of up to ``size`` connections."""
+        pool = AsyncConnectionPool(
+            url,
+            min_size=1,
+            max_size=size,
+            open=False,
+            timeout=_CONNECT_SECONDS,
+            kwargs={"autocommit": True, "connect_timeout": _CONNECT_SECONDS},
+        )
+        try:
+            await pool.open(wait=True, timeout=_CONNECT_SECONDS)
+        except PoolTimeout as error:
+            await pool.close()
+            raise StoreUnavailable(
+                "The database of RUSHES_DATABASE_URL does not answer; check its address and that it is running."
+            ) from error
+        return cls(pool)
+
+    async def rows(self, sql: str, /, **params: object) -> list[Row]:
+        """Run one read on a connection of the pool."""
+        with _translated():
+            async with self._pool.connection() as connection:
+                return await _rows(connection, _text(sql, self.clock_shift), params)
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[PostgresTransaction]:
+        """A change. Each statement sees what was committed before it; conditional updates decide races."""
+        with _translated():
+            async with self._pool.connection() as connection, connection.transaction():
+                [(now,)] = await _rows(connection, _text("SELECT $now", self.clock_shift), {})
+                yield PostgresTransaction(connection, self.clock_shift, now)
+
+    async def close(self) -> None:
+        """Close the pool."""
+        await self._pool.close()
+
+
+class PostgresTransaction:
+    """A connection inside ``BEGIN`` … ``COMMIT``."""
+
+    def __init__(self, connection: Connection, shift: int, now: int) -> None:
+        self._connection = connection
+        self._shift = shift
+        self.now = now
+
+    async def rows(self, sql: str, /, **params: object) -> list[Row]:
+        """Run one statement of the change."""
+        with _translated():
+            return await _rows(self._connection, _text(sql, self._shift), params)
+
+    async def lock_schema(self) -> None:
+        """Hold a lock of the database until the transaction ends."""
+        await self.rows("SELECT pg_advisory_xact_lock(:key)", key=_SCHEMA_LOCK)
+
+
+async def _rows(connection: Connection, sql: str, params: dict[str, Any]) -> list[Row]:
+    # Bytes, because the text is put together from our own constants: what comes from outside is always a parameter.
+    cursor = await connection.execute(sql.encode(), params, prepare=True)
+    return await cursor.fetchall() if cursor.description else []
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (psycopg.OperationalError, PoolTimeout) as error:
+        raise StoreUnavailable("The database does not answer; the request can be sent again.") from error
+
+
+@lru_cache(maxsize=512)
+def _text(sql: str, shift: int) -> str:
+    text = sql.replace("$now", _NOW.format(shift=shift)).replace("$skip_locked", "FOR UPDATE SKIP LOCKED")
+    return re.sub(r":([a-z_]+)", r"%(\1)s", text.replace("%", "%%"))

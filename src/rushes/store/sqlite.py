@@ -1,0 +1,165 @@
+"""SQLite, through apsw: its wheel carries a current library, where the host's may hold the WAL-reset bug."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import apsw
+
+from rushes.errors import StartError, StoreUnavailable
+from rushes.store import Row
+
+T = TypeVar("T")
+
+# https://sqlite.org/wal.html#walresetbug: before this, two connections to one WAL file can lose commits.
+_OLDEST = (3, 51, 3)
+_BUSY_MS = 30_000
+_MMAP_BYTES = 16 * 2**30
+_CACHE_KIB = 64 * 1024
+# Rows of about 1 KB in a clustered table: with 4,096 every one of them would spill into an overflow page.
+_PAGE_BYTES = 8192
+_NOW = "(CAST(unixepoch('subsec') * 1000 AS INTEGER) + {shift})"
+
+
+class Sqlite:
+    """One file, one connection for reads and one for changes in each process.
+
+    A page is read in a tenth of a millisecond, so reads run where they are called. A change waits for other
+    processes at its beginning and for the disk at its end: those two run in a thread.
+    """
+
+    engine = "sqlite"
+
+    def __init__(self, reader: apsw.Connection, writer: apsw.Connection) -> None:
+        self.clock_shift = 0
+        self._reader = reader
+        self._writer = writer
+        self._turn = asyncio.Lock()
+        self._thread = ThreadPoolExecutor(1, "sqlite")
+
+    @classmethod
+    def connect(cls, path: Path) -> Self:
+        """Open the file, making it (and its folder) when it is not there."""
+        _refuse_old_library()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            writer = _connection(path)
+            return cls(_connection(path), writer)
+        except (OSError, apsw.Error) as error:
+            raise StartError(
+                f"The database {path} cannot be opened ({error}); check that the folder exists and can be written."
+            ) from error
+
+    async def rows(self, sql: str, /, **params: object) -> list[Row]:
+        """Run one read, here and now."""
+        return _rows(self._reader, _text(sql, self.clock_shift), params)
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[SqliteTransaction]:
+        """A change; one at a time in this process, and by ``BEGIN IMMEDIATE`` among all."""
+        async with self._turn:
+            await self._begin()
+            try:
+                yield SqliteTransaction(self._writer, self.clock_shift)
+            except BaseException:
+                await self._off_loop(self._roll_back)
+                raise
+            await self._off_loop(self._commit)
+
+    async def close(self) -> None:
+        """Close both connections; the last process to do so leaves the file without its log."""
+        await self._off_loop(self._writer.close)
+        self._reader.close()
+        self._thread.shutdown()
+
+    async def _begin(self) -> None:
+        try:
+            await self._off_loop(lambda: _rows(self._writer, "BEGIN IMMEDIATE", {}))
+        except asyncio.CancelledError:
+            await self._off_loop(self._roll_back)
+            raise
+
+    def _commit(self) -> None:
+        try:
+            _rows(self._writer, "COMMIT", {})
+        except StoreUnavailable:
+            self._roll_back()
+            raise
+
+    def _roll_back(self) -> None:
+        # Some failures (a full disk) have already rolled back by themselves.
+        if self._writer.in_transaction:
+            self._writer.execute("ROLLBACK")
+
+    async def _off_loop(self, function: Callable[[], T]) -> T:
+        # The thread cannot be stopped half-way: a cancelled caller still waits, so that the connection's state is
+        # known to the next one.
+        future = asyncio.get_running_loop().run_in_executor(self._thread, function)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            await asyncio.wait([future])
+            if not future.cancelled():
+                future.exception()
+            raise
+
+
+class SqliteTransaction:
+    """The write connection between ``BEGIN`` and ``COMMIT``."""
+
+    def __init__(self, connection: apsw.Connection, shift: int) -> None:
+        self._connection = connection
+        self._shift = shift
+        self.now: int = _rows(connection, _text("SELECT $now", shift), {})[0][0]
+
+    async def rows(self, sql: str, /, **params: object) -> list[Row]:
+        """Run one statement of the change."""
+        return _rows(self._connection, _text(sql, self._shift), params)
+
+    async def lock_schema(self) -> None:
+        """``BEGIN IMMEDIATE`` has done that already."""
+
+
+def _rows(connection: apsw.Connection, sql: str, params: dict[str, Any]) -> list[Row]:
+    try:
+        return connection.execute(sql, params).fetchall()
+    except apsw.FullError as error:
+        raise StoreUnavailable("The disk that holds the database is full; make room.") from error
+    except (apsw.BusyError, apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError) as error:
+        raise StoreUnavailable(f"The database cannot be used now ({error}); check its disk and folder.") from error
+
+
+@lru_cache(maxsize=512)
+def _text(sql: str, shift: int) -> str:
+    return sql.replace("$now", _NOW.format(shift=shift)).replace("$skip_locked", "")
+
+
+def _connection(path: Path) -> apsw.Connection:
+    connection = apsw.Connection(str(path), statementcachesize=256)
+    connection.set_busy_timeout(_BUSY_MS)
+    for pragma in (
+        f"page_size = {_PAGE_BYTES}",
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        f"mmap_size = {_MMAP_BYTES}",
+        f"cache_size = -{_CACHE_KIB}",
+        "foreign_keys = ON",
+        "temp_store = MEMORY",
+    ):
+        connection.execute(f"PRAGMA {pragma}").fetchall()
+    return connection
+
+
+def _refuse_old_library() -> None:
+    version = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
+    if version < _OLDEST:
+        raise StartError(
+            f"SQLite {apsw.sqlite_lib_version()} can lose commits in WAL mode; install apsw from its wheel, "
+            f"which carries {'.'.join(map(str, _OLDEST))} or newer."
+        )
