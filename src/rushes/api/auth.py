@@ -1,0 +1,63 @@
+"""Who asks, by the key they send; and what our links to them start with."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from starlette.types import Scope
+
+from rushes import ids
+from rushes.config import Config
+from rushes.errors import Unauthorized
+from rushes.model import Account
+from rushes.store import accounts
+from rushes.studio import Studio
+
+Headers = dict[bytes, bytes]
+
+_LONGEST_KEY = 200
+_HOST = re.compile(r"[A-Za-z0-9._-]+(?::\d+)?|\[[0-9A-Fa-f:.]+\](?::\d+)?")
+
+
+async def account(studio: Studio, headers: Headers) -> Account:
+    """The account whose key the request carries, read from the database each time: a revoked key is closed at once.
+
+    Raises:
+        Unauthorized: always the same, whatever was wrong.
+    """
+    key = _key(headers.get(b"authorization", b"").decode("latin-1"))
+    found = await accounts.of_key(studio.store, key) if key else None
+    if found is None:
+        raise Unauthorized("The key is missing, malformed, unknown or revoked.")
+    return found
+
+
+def _key(authorization: str) -> str | None:
+    key = authorization.strip()
+    if key[:7].lower() == "bearer ":
+        key = key[7:].strip()
+    return key if key.startswith(ids.KEY_PREFIX) and len(key) <= _LONGEST_KEY else None
+
+
+def origin(config: Config, scope: Scope, headers: Headers) -> str:
+    """Scheme and host that our links start with: the public URL, or what the client itself called.
+
+    Forwarded headers count only from a proxy that is named as trusted.
+    """
+    if config.public_url:
+        return config.public_url
+    scheme, host = scope["scheme"].encode(), headers.get(b"host", b"")
+    if scope["client"] and scope["client"][0] in config.trusted_proxies:
+        scheme = headers.get(b"x-forwarded-proto", scheme)
+        host = headers.get(b"x-forwarded-host", host)
+    return _origin(scheme, host) or "http://{}:{}".format(*scope["server"])
+
+
+@lru_cache(maxsize=1024)
+def _origin(scheme: bytes, host: bytes) -> str | None:
+    # A proxy chain appends with commas: the first is what the client called. The text goes into JSON as it is, so
+    # anything that is not plainly a host is not used.
+    scheme_name, host_name = (value.decode("latin-1").partition(",")[0].strip() for value in (scheme, host))
+    usable = scheme_name in ("http", "https") and _HOST.fullmatch(host_name)
+    return f"{scheme_name}://{host_name}" if usable else None

@@ -1,0 +1,116 @@
+"""Request bodies: read within a limit, parsed, checked; every bad field is told at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ValidationError
+from pydantic_core import PydanticCustomError
+from starlette.requests import Request
+
+from rushes.errors import InvalidBody, TooLong
+
+LONGEST_BODY = 2**20
+LONGEST_URL = 2048
+
+M = TypeVar("M", bound=BaseModel)
+
+
+async def parse(request: Request, model: type[M], context: Mapping[str, Any]) -> M:
+    """The body as a ``model``; ``null`` means not sent, unknown fields are passed over.
+
+    Raises:
+        InvalidBody: it is not a JSON object, or fields of it are wrong: all of them are named.
+        TooLong: it is over 1 MiB.
+    """
+    content = _object(request.headers.get("content-type", ""), await _read(request))
+    sent = {name: value for name, value in content.items() if value is not None}
+    try:
+        return model.model_validate(sent, context={**context, "sent": sent})
+    except ValidationError as error:
+        raise _invalid(error) from error
+
+
+async def _read(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LONGEST_BODY:
+            raise TooLong(f"The body is longer than {LONGEST_BODY} bytes.")
+    return bytes(body)
+
+
+def _object(content_type: str, body: bytes) -> dict[str, Any]:
+    if content_type.partition(";")[0].strip().lower() != "application/json":
+        raise InvalidBody("Send the body as JSON, with Content-Type: application/json.")
+    try:
+        content = json.loads(body.decode("utf-8"), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise InvalidBody("The body is not valid JSON in UTF-8; check its quotes, commas and braces.") from error
+    if not isinstance(content, dict):
+        raise InvalidBody("The body must be a JSON object: { … }.")
+    return content
+
+
+def _no_constant(name: str) -> None:
+    # json takes NaN and Infinity, which no other JSON parser does.
+    raise ValueError(name)
+
+
+def _invalid(error: ValidationError) -> InvalidBody:
+    fields: dict[str, str] = {}
+    for problem in error.errors(include_url=False, include_context=False, include_input=False):
+        name = str(problem["loc"][0])
+        complaint = "is required" if problem["type"] == "missing" else problem["msg"]
+        fields[name] = f"{fields[name]}; {complaint}" if name in fields else complaint
+    return InvalidBody(f"These fields of the body are wrong: {', '.join(fields)}.", fields)
+
+
+def wrong(complaint: str) -> PydanticCustomError:
+    """A complaint about a field, as it is told to the client."""
+    return PydanticCustomError("wrong", complaint.replace("{", "{{").replace("}", "}}"))
+
+
+def one_of(value: str, choices: Iterable[str]) -> str:
+    """``value``, if it is one of the ``choices``."""
+    choices = list(choices)
+    if value not in choices:
+        raise wrong(f"must be one of {', '.join(choices)}")
+    return value
+
+
+def _text(value: str) -> str:
+    if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
+        raise wrong("must not hold a NUL character or half a surrogate pair")
+    if not value.strip():
+        raise wrong("must not be empty or white space only")
+    return value
+
+
+def _url(value: str) -> str:
+    if len(value) > LONGEST_URL:
+        raise wrong(f"must be at most {LONGEST_URL} characters")
+    if not _is_url(value):
+        raise wrong("must be an http or https URL")
+    return value
+
+
+def _is_url(value: str) -> bool:
+    if any(character.isspace() or not character.isprintable() for character in value) or "\\" in value:
+        return False
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0
+
+
+Text = Annotated[str, AfterValidator(_text)]
+"""Characters that JSON, databases and people all can hold."""
+
+Url = Annotated[str, AfterValidator(_url)]
+"""A link, checked for its form only: whether it answers is found out in the job."""

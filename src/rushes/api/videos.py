@@ -1,0 +1,175 @@
+"""``/aistudio/videos``: the library, and what enters it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from hashlib import blake2b
+from typing import Annotated, Any
+from urllib.parse import parse_qs
+
+from pydantic import BaseModel, Field, StrictStr, ValidationInfo, field_validator
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from rushes import __version__, wire
+from rushes.api import auth
+from rushes.api.answers import answer, unchanged
+from rushes.api.bodies import Text, Url, one_of, parse, wrong
+from rushes.catalogue import DEFAULT_VIDEO_MODEL, VideoModel
+from rushes.model import Account, VideoRequest
+from rushes.paging import PAGE_SIZE, Cursor
+from rushes.store import videos
+from rushes.studio import Studio
+
+_INPUTS = ("firstFrameImageUrl", "extendVideoUrl", "referenceImageUrls")
+_KEPT_PAGES = 128
+
+
+async def page(scope: Scope, receive: Receive, send: Send) -> None:
+    """``GET``: a page of the library.
+
+    Bare ASGI, because this is the hottest path there is: stored texts, joined. Reading the key gives the account's
+    revision too; while that stays the same so does everything its lists show, and the first page, which polling
+    clients ask for again and again, need not be joined anew.
+    """
+    studio: Studio = scope["app"].state.studio
+    headers = dict(scope["headers"])
+    account = await auth.account(studio, headers)
+    origin = auth.origin(studio.config, scope, headers)
+    etag = _etag(account, scope["query_string"], origin)
+    if unchanged(headers.get(b"if-none-match"), etag):
+        await _send(send, 304, etag, b"")
+        return
+    first_pages: FirstPages = scope["app"].state.first_pages
+    body = first_pages.get(etag)
+    if body is None:
+        token = _token(scope["query_string"])
+        body = await _read(studio, account, token, origin)
+        if not token:
+            first_pages.keep(etag, body)
+    await _send(send, 200, etag, body)
+
+
+class FirstPages:
+    """The newest first pages sent, by ``ETag``: an old one can never be asked for again, and falls out."""
+
+    def __init__(self) -> None:
+        self._pages: OrderedDict[bytes, bytes] = OrderedDict()
+
+    def get(self, etag: bytes) -> bytes | None:
+        """The page that was sent under this tag."""
+        return self._pages.get(etag)
+
+    def keep(self, etag: bytes, page: bytes) -> None:
+        """Remember a page instead of the oldest."""
+        self._pages[etag] = page
+        if len(self._pages) > _KEPT_PAGES:
+            self._pages.popitem(last=False)
+
+
+def _etag(account: Account, query: bytes, origin: str) -> bytes:
+    # All that an answer depends on, in one short text: no page need be read to know that it has not changed.
+    source = f"{__version__}\n{account.id}\n{account.revision}\n{origin}\n".encode() + query
+    return b'"' + blake2b(source, digest_size=12).hexdigest().encode() + b'"'
+
+
+def _token(query: bytes) -> str:
+    if not query:
+        return ""
+    # A parameter that is sent twice counts as sent last.
+    return parse_qs(query.decode("latin-1")).get("nextPageKey", [""])[-1]
+
+
+async def _read(studio: Studio, account: Account, token: str, origin: str) -> bytes:
+    cursor = Cursor(studio.secret, account.id, "videos")
+    after = cursor.parse(token) if token else None
+    found = await videos.page(studio.store, account.id, after, PAGE_SIZE)
+    return wire.page(found.items, found.last and cursor.token(found.last), origin)
+
+
+async def _send(send: Send, status: int, etag: bytes, body: bytes) -> None:
+    headers = [(b"etag", etag), (b"cache-control", b"private, no-cache")]
+    if status == 200:
+        headers += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+class VideoBody(BaseModel):
+    """What ``POST`` takes. ``model`` stands first: ratios and durations are its."""
+
+    model: StrictStr = Field(default=DEFAULT_VIDEO_MODEL, validate_default=True)
+    prompt: Annotated[Text, Field(min_length=5, max_length=5000, strict=True)]
+    aspectRatio: StrictStr | None = None  # noqa: N815  (the contract's names)
+    duration: StrictStr | None = None
+    firstFrameImageUrl: Url | None = None  # noqa: N815
+    extendVideoUrl: Url | None = None  # noqa: N815
+    referenceImageUrls: Annotated[list[Url], Field(min_length=1, max_length=3, strict=True)] | None = None  # noqa: N815
+    webhook: Url | None = None
+
+    @field_validator("model")
+    @classmethod
+    def _model(cls, value: str, info: ValidationInfo) -> str:
+        models: dict[str, VideoModel] = _context(info)["models"]
+        if value not in models:
+            raise wrong(
+                f'must be one of {", ".join(models)}; for another, its server needs [models."name"] in rushes.toml'
+            )
+        return value
+
+    @field_validator("aspectRatio")
+    @classmethod
+    def _aspect_ratio(cls, value: str, info: ValidationInfo) -> str:
+        model = _asked_model(info)
+        return one_of(value, model.aspect_ratios) if model else value
+
+    @field_validator("duration")
+    @classmethod
+    def _duration(cls, value: str, info: ValidationInfo) -> str:
+        model = _asked_model(info)
+        return one_of(value, [f"{seconds}s" for seconds in model.durations]) if model else value
+
+    @field_validator(*_INPUTS)
+    @classmethod
+    def _alone(cls, value: Any, info: ValidationInfo) -> Any:
+        given = [name for name in _INPUTS if name in _context(info)["sent"]]
+        if len(given) > 1:
+            raise wrong(f"only one of {', '.join(given)} can be given")
+        return value
+
+    def request(self, model: VideoModel) -> VideoRequest:
+        """The request with the model's defaults filled in."""
+        return VideoRequest(
+            prompt=self.prompt,
+            model=model.name,
+            aspect_ratio=self.aspectRatio or model.aspect_ratios[0],
+            seconds=int(self.duration.removesuffix("s")) if self.duration else model.durations[0],
+            first_frame_image_url=self.firstFrameImageUrl,
+            extend_video_url=self.extendVideoUrl,
+            reference_image_urls=tuple(self.referenceImageUrls or ()),
+            webhook=self.webhook,
+        )
+
+
+def _context(info: ValidationInfo) -> dict[str, Any]:
+    context: dict[str, Any] = info.context or {}
+    return context
+
+
+def _asked_model(info: ValidationInfo) -> VideoModel | None:
+    """The model, when that field was right: a wrong one has no ratios to compare with."""
+    models: dict[str, VideoModel] = _context(info)["models"]
+    return models.get(info.data.get("model", ""))
+
+
+async def submit(request: Request) -> Response:
+    """``POST``: queue a video."""
+    studio: Studio = request.app.state.studio
+    headers = dict(request.scope["headers"])
+    account = await auth.account(studio, headers)
+    models = studio.config.video_models
+    body = await parse(request, VideoBody, {"models": models})
+    origin = auth.origin(studio.config, request.scope, headers)
+    job = await studio.submit_video(account.id, body.request(models[body.model]), origin)
+    return answer(wire.submitted(job.id))

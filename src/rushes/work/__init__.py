@@ -1,0 +1,1 @@
+"""What happens between a submission and the library, step by step, in worker processes."""

@@ -1,0 +1,209 @@
+"""One job, one step at a time: submit, poll, collect, enter.
+
+Each step is short and under the lease its worker holds. What a step has learned is in the job's row before the next
+one begins, so that another worker can go on from there whatever happens to this one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rushes import media, wire
+from rushes.errors import (
+    JobFailed,
+    LeaseLost,
+    OutcomeUnknown,
+    ProviderFailed,
+    ProviderTimeout,
+    ProviderUnreachable,
+    Unavailable,
+    Unreadable,
+)
+from rushes.model import Job, JobState, Video, VideoFiles
+from rushes.providers import Done, Inputs, Order, Pending, Provider, Refused
+from rushes.studio import Studio
+from rushes.work.inputs import InputFiles
+
+log = logging.getLogger(__name__)
+
+_FIRST_WAIT = 1.0
+_LONGEST_WAIT = 300.0
+# Set-backs nobody foresaw (ours, or a provider class's own mistakes), before the job is given up.
+_UNFORESEEN_TRIES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Generator:
+    """Moves jobs on."""
+
+    studio: Studio
+    inputs: InputFiles
+
+    async def advance(self, job: Job) -> None:
+        """Go on with a held job as far as it can go now; it is let go of, or ended, when this returns.
+
+        Raises:
+            LeaseLost: another worker has it by now.
+        """
+        try:
+            await self._go_on(job)
+        except LeaseLost:
+            raise
+        except JobFailed as error:
+            await self.studio.fail(await self.studio.held(job), error)
+        except Unavailable as error:
+            log.warning("job %s waits: %s", job.id, error.sentence)
+            await self._put_off(await self.studio.held(job), error)
+        except Exception:  # a mistake of ours or of a provider's class must not leave the job held or open
+            log.exception("job %s met an unforeseen error", job.id)
+            await self._set_back(await self.studio.held(job))
+
+    async def _go_on(self, job: Job) -> None:
+        if job.state is JobState.QUEUED:
+            await self._submit(job)
+        elif job.state is JobState.SUBMITTING:
+            await self._recover(job)
+        else:
+            await self._poll(job)
+
+    async def _submit(self, job: Job) -> None:
+        provider = self.studio.routes.provider(job.request.model)
+        with self.studio.blobs.workspace() as folder:
+            inputs = await self.inputs.gather(job, folder)
+            order = self._order(job, inputs)
+            job = await self.studio.keep(job, replace(job, state=JobState.SUBMITTING))
+            ticket = await self._send(job, provider, order)
+            job = await self.studio.keep(job, replace(job, state=JobState.WAITING, ticket=ticket, tries=0))
+        await self._poll(job)
+
+    async def _send(self, job: Job, provider: Provider, order: Order) -> str:
+        try:
+            return await provider.submit(order)
+        except ProviderUnreachable:
+            await self.studio.keep(job, replace(job, state=JobState.QUEUED))
+            raise
+        except JobFailed:
+            raise
+        except Exception as error:  # whatever it is, the provider may have accepted: only a person can know
+            if provider.idempotent:
+                raise
+            log.exception("job %s: the provider's answer to the submission was lost", job.id)
+            raise _unknown() from error
+
+    async def _recover(self, job: Job) -> None:
+        if not self.studio.routes.provider(job.request.model).idempotent:
+            raise _unknown()
+        await self.studio.put_back(job, replace(job, state=JobState.QUEUED), 0)
+
+    async def _poll(self, job: Job) -> None:
+        provider = self.studio.routes.provider(job.request.model)
+        match await provider.poll(job.ticket or ""):
+            case Refused(error):
+                raise error
+            case Pending(poll_after, progress):
+                if self._late(job):
+                    raise _timeout(self.studio.config.job_timeout_seconds)
+                waiting = replace(job, tries=0, progress=progress if progress is not None else job.progress)
+                await self.studio.put_back(job, waiting, poll_after)
+            case Done() as done:
+                if job.state is JobState.WAITING:
+                    job = await self.studio.keep(job, replace(job, state=JobState.COLLECTING, tries=0))
+                await self._collect(job, provider, done)
+
+    async def _collect(self, job: Job, provider: Provider, done: Done) -> None:
+        files = await self.studio.announce_files(job)
+        try:
+            with self.studio.blobs.workspace() as folder:
+                await provider.download(done, folder / "video.mp4")
+                video = await self._examine(job, files, folder)
+                await self._keep_files(job, video, folder)
+            await self.studio.enter_video(job, video)
+        except BaseException:
+            # Also when this worker is being stopped. Where the end of the transaction was lost, the draft tells
+            # whether the item is in the library; what cannot be deleted now is left to the sweep.
+            with suppress(Unavailable):
+                await asyncio.shield(self.studio.drop_files(files))
+            raise
+
+    async def _examine(self, job: Job, files: VideoFiles, folder: Path) -> Video:
+        try:
+            facts = await media.stills(folder / "video.mp4", folder)
+        except Unreadable as error:
+            raise ProviderFailed(
+                f"The provider delivered a file that is not a whole video: {error.sentence} Submit it again."
+            ) from error
+        return Video(
+            id=job.item_id,
+            account_id=job.account_id,
+            file_id=files.file_id,
+            job_id=job.id,
+            request=job.request,
+            created=await self.studio.now(),
+            width=facts.width,
+            height=facts.height,
+            seconds=facts.seconds,
+        )
+
+    async def _keep_files(self, job: Job, video: Video, folder: Path) -> None:
+        sidecar = folder / "sidecar.json"
+        sidecar.write_text(wire.sidecar(job, video))
+        sources = ("video.mp4", "preview.jpg", "thumbnail.jpg", "last_frame.png", sidecar.name)
+        for name, source in zip(video.files.all, sources, strict=True):
+            await self.studio.blobs.put(name, folder / source)
+
+    def _order(self, job: Job, inputs: Inputs) -> Order:
+        request = job.request
+        width, height = self.studio.config.video_models[request.model].sizes[request.aspect_ratio]
+        return Order(
+            job.id,
+            request.model,
+            request.prompt,
+            request.aspect_ratio,
+            width,
+            height,
+            request.seconds,
+            inputs,
+        )
+
+    def _late(self, job: Job) -> bool:
+        return job.submitted is not None and job.claimed - job.submitted > self.studio.config.job_timeout_seconds * 1000
+
+    async def _put_off(self, job: Job, error: Unavailable) -> None:
+        wait = _wait(job.tries)
+        if isinstance(error, ProviderUnreachable):
+            if self._late(job):
+                await self.studio.fail(job, _timeout(self.studio.config.job_timeout_seconds))
+                return
+            wait = error.retry_after or wait
+        await self.studio.put_back(job, replace(job, tries=job.tries + 1), wait)
+
+    async def _set_back(self, job: Job) -> None:
+        if job.tries >= _UNFORESEEN_TRIES:
+            sentence = "Rushes could not finish this video; the server's log says why. Nothing was charged here."
+            await self.studio.fail(job, ProviderFailed(sentence))
+        else:
+            await self.studio.put_back(job, replace(job, tries=job.tries + 1), _wait(job.tries))
+
+
+def _wait(tries: int) -> float:
+    # Spread out, so that a thousand jobs that met the same fault do not come back as one.
+    return min(_LONGEST_WAIT, _FIRST_WAIT * 2.0**tries) * random.uniform(0.75, 1.25)  # noqa: S311
+
+
+def _unknown() -> OutcomeUnknown:
+    return OutcomeUnknown(
+        "The request was sent to the provider and its answer was lost, so it may be making the video and charging "
+        "for it; look there before you submit it again."
+    )
+
+
+def _timeout(seconds: float) -> ProviderTimeout:
+    return ProviderTimeout(
+        f"The provider had not finished after {seconds:g} seconds, and may still charge for it; look there before you "
+        "submit it again."
+    )
