@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -210,3 +210,15 @@ def server(engine: str, request: pytest.FixtureRequest) -> Server:
     found = request.getfixturevalue(f"{engine}_server")
     assert isinstance(found, Server)
     return found
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where everything can be installed (CI says so), a skipped test is a failed one."""
+    report = yield
+    if report.skipped and os.environ.get("RUSHES_TEST_REFUSE_SKIP"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, where skipping is refused: {report.longrepr}"
+    return report
