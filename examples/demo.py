@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import httpx2
+from rich import box
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -39,10 +40,12 @@ def main() -> int:
         with httpx2.Client(base_url=url, headers={"Authorization": key}, trust_env=False) as api:
             make_three(api)
             show_library(api.get("/aistudio/videos").raise_for_status().json()["items"])
-        console.print("\nThe library, newest first, from anywhere:\n", highlight=False)
+        console.print("The same from anywhere, newest first:\n", highlight=False)
         print(f"  curl -H 'Authorization: {key}' {url}/aistudio/videos\n")
         if not arguments.once:
-            console.print(f"Serving on http://127.0.0.1:{arguments.port} until Ctrl-C. The files are in ./{DATA}/media.")
+            console.print(
+                f"Serving on http://127.0.0.1:{arguments.port} until Ctrl-C. The files are in ./{DATA}/media."
+            )
             server.wait()
     return 0
 
@@ -112,7 +115,9 @@ def make(api: httpx2.Client, progress: Progress, title: str, **request: Any) -> 
         data: dict[str, Any] = api.get(f"/jobs/{job}").raise_for_status().json()["data"]
         progress.update(task, description=f"{title}: {data['status']}")
         if data["status"] == "completed":
-            progress.update(task, completed=1, description=f"{title}: {data['width']}x{data['height']}, {data['duration']}")
+            progress.update(
+                task, completed=1, description=f"{title}: {data['width']}x{data['height']}, {data['duration']}"
+            )
             return data
         if data["status"] == "failed":
             sys.exit(f"The job failed: {data['error_code']}: {data['error_message']}")
@@ -121,14 +126,16 @@ def make(api: httpx2.Client, progress: Progress, title: str, **request: Any) -> 
 
 
 def show_library(items: list[dict[str, Any]]) -> None:
-    """The library as a table, newest first."""
-    table = Table(title="The library", title_justify="left")
-    for heading in ("made", "prompt", "model", "size", "length", "begins with"):
-        table.add_column(heading, overflow="fold" if heading == "prompt" else "ellipsis", no_wrap=heading != "prompt")
+    """The library as a table."""
+    table = Table(title="The library, newest first", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("made", no_wrap=True)
+    table.add_column("prompt", ratio=1)
+    table.add_column("video", no_wrap=True)
+    table.add_column("began with", no_wrap=True)
     for item in items:
-        begins = "a frame" if "firstFrameImageUrl" in item else "a video" if "extendVideoUrl" in item else "text"
-        size = f"{item['width']}x{item['height']}"
-        table.add_row(item["createdDate"][11:19], item["prompt"], item["model"], size, item["duration"], begins)
+        began = "a frame" if "firstFrameImageUrl" in item else "a video" if "extendVideoUrl" in item else "text"
+        video = f"{item['width']}x{item['height']} {item['duration']}"
+        table.add_row(item["createdDate"][11:19], item["prompt"], video, began)
     console.print(table)
 
 

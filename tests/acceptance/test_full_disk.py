@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -80,4 +79,4 @@ def test_a_database_on_the_full_disk_still_lists_and_asks_to_come_back(tmp_path:
             assert readiness(server).status_code == 503
         job = api.post("/aistudio/videos", json=REQUEST).json()["data"]["jobId"]
         wait_until(lambda: api.get(f"/jobs/{job}").json()["data"]["status"] == "completed", 90, "the video")
-    assert os.listdir(tmp_path / "data") == []
+    assert list(data.iterdir()) == []
