@@ -1,0 +1,10 @@
+"""Media files: path in, files and facts out, in a process that a hostile file may kill.
+
+Importing this is cheap: PyAV and Pillow are imported where they are used, in that process.
+"""
+
+from rushes.media.isolate import isolated
+from rushes.media.probe import Facts, ImageFacts, image
+from rushes.media.stills import last_frame, stills
+
+__all__ = ["Facts", "ImageFacts", "image", "isolated", "last_frame", "stills"]
