@@ -158,7 +158,6 @@ class Fetcher:
                 socket_factory=guard, resolver=resolver, use_dns_cache=False, force_close=True
             ),
             timeout=self._timeout,
-            cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": f"Rushes/{__version__}", "Accept-Encoding": "identity"},
             read_bufsize=_READ_BYTES,
             trust_env=False,  # a proxy from the environment would dial for us, past the guard
@@ -216,15 +215,16 @@ def _target(text: str, base: URL | None = None) -> URL:
         # Only what needs quoting is quoted: yarl tidies the rest too, and breaks links signed as spelled.
         url = URL(text, encoded=_PLAIN.fullmatch(text) is not None)
         url = base.join(url) if base else url
+        host = _host(url)  # yarl reads a URL's parts when they are asked for, and complains only then
     except ValueError:
         raise InputBlocked("The address of the file is not a URL. Check its spelling.") from None
     if url.scheme not in ("http", "https"):
         raise InputBlocked("The address of the file is not an http or https URL. Send one that is.")
-    if _CONTROL.search(text) or not _is_plain(_host(url)):
+    if _CONTROL.search(text) or not _is_plain(host):
         raise InputBlocked("The URL of the file does not name its host plainly. Write it out.")
     if url.raw_user is not None or url.raw_password is not None:
         # A job keeps and shows its URLs: a password in one would be written down and read by every key.
-        raise InputBlocked(f"The URL at {_host(url)} holds a name or a password. Send a signed link instead.")
+        raise InputBlocked(f"The URL at {host} holds a name or a password. Send a signed link instead.")
     return url
 
 
@@ -254,7 +254,8 @@ async def _save(answer: aiohttp.ClientResponse, to: Path, max_bytes: int) -> Non
 
 async def _write(answer: aiohttp.ClientResponse, to: Path, max_bytes: int) -> None:
     received = 0
-    with await asyncio.to_thread(to.open, "wb") as file:
+    # Opened here, not in a thread: a fetch that is cancelled meanwhile would leave the file open.
+    with to.open("wb") as file:
         async for chunk in answer.content.iter_any():
             received += len(chunk)
             if received > max_bytes:
