@@ -37,6 +37,9 @@ async def page(scope: Scope, receive: Receive, send: Send) -> None:
     headers = dict(scope["headers"])
     account = await auth.account(studio, headers)
     origin = auth.origin(studio.config, scope, headers)
+    cursor = Cursor(studio.secret, account.id, "videos")
+    token = _token(scope["query_string"])
+    after = cursor.parse(token) if token else None
     etag = _etag(account, scope["query_string"], origin)
     if unchanged(headers.get(b"if-none-match"), etag):
         await _send(send, 304, etag, b"")
@@ -44,9 +47,9 @@ async def page(scope: Scope, receive: Receive, send: Send) -> None:
     first_pages: FirstPages = scope["app"].state.first_pages
     body = first_pages.get(etag)
     if body is None:
-        token = _token(scope["query_string"])
-        body = await _read(studio, account, token, origin)
-        if not token:
+        found = await videos.page(studio.store, account.id, after, PAGE_SIZE)
+        body = wire.page(found.items, found.last and cursor.token(found.last), origin)
+        if after is None:
             first_pages.keep(etag, body)
     await _send(send, 200, etag, body)
 
@@ -79,13 +82,6 @@ def _token(query: bytes) -> str:
         return ""
     # A parameter that is sent twice counts as sent last.
     return parse_qs(query.decode("latin-1")).get("nextPageKey", [""])[-1]
-
-
-async def _read(studio: Studio, account: Account, token: str, origin: str) -> bytes:
-    cursor = Cursor(studio.secret, account.id, "videos")
-    after = cursor.parse(token) if token else None
-    found = await videos.page(studio.store, account.id, after, PAGE_SIZE)
-    return wire.page(found.items, found.last and cursor.token(found.last), origin)
 
 
 async def _send(send: Send, status: int, etag: bytes, body: bytes) -> None:

@@ -107,7 +107,7 @@ class Generator:
                 raise error
             case Pending(poll_after, progress):
                 if self._late(job):
-                    raise _timeout(self.studio.config.job_timeout_seconds)
+                    raise self._timeout(job)
                 waiting = replace(job, tries=0, progress=progress if progress is not None else job.progress)
                 await self.studio.put_back(job, waiting, poll_after)
             case Done() as done:
@@ -171,13 +171,23 @@ class Generator:
         )
 
     def _late(self, job: Job) -> bool:
-        return job.submitted is not None and job.claimed - job.submitted > self.studio.config.job_timeout_seconds * 1000
+        since = job.created if job.submitted is None else job.submitted
+        return job.claimed - since > self.studio.config.job_timeout_seconds * 1000
+
+    def _timeout(self, job: Job) -> ProviderTimeout:
+        limit = f"{self.studio.config.job_timeout_seconds:g} seconds"
+        if job.submitted is None:
+            return ProviderTimeout(f"The provider could not be reached for {limit}; nothing was sent, submit it again.")
+        return ProviderTimeout(
+            f"The provider had not finished after {limit} and may still charge for it; look there before you submit "
+            "it again."
+        )
 
     async def _put_off(self, job: Job, error: Unavailable) -> None:
         wait = _wait(job.tries)
         if isinstance(error, ProviderUnreachable):
             if self._late(job):
-                await self.studio.fail(job, _timeout(self.studio.config.job_timeout_seconds))
+                await self.studio.fail(job, self._timeout(job))
                 return
             wait = error.retry_after or wait
         await self.studio.put_back(job, replace(job, tries=job.tries + 1), wait)
@@ -201,9 +211,3 @@ def _unknown() -> OutcomeUnknown:
         "for it; look there before you submit it again."
     )
 
-
-def _timeout(seconds: float) -> ProviderTimeout:
-    return ProviderTimeout(
-        f"The provider had not finished after {seconds:g} seconds, and may still charge for it; look there before you "
-        "submit it again."
-    )
