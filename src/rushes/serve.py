@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import logging
 import multiprocessing
 import signal
@@ -23,6 +24,8 @@ _START_SECONDS = 60
 _STOP_SECONDS = 40
 _RESTART_PAUSE = 1.0
 _BACKLOG = 2048
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
+_KEPT_BYTES = 16 * 2**20
 
 _spawn = multiprocessing.get_context("spawn")
 
@@ -34,11 +37,11 @@ def serve(config: Config, host: str, port: int, processes: int, *, with_worker: 
         StartError: the address is taken, or a process could not start.
     """
     asyncio.run(_prepare(config))
-    listener = _bind(host, port)
-    children = [_Child("api", _run_api, (config, listener)) for _ in range(processes)]
+    listeners = _listeners(host, port, processes)
+    children = [_Child("api", _run_api, (config, listener)) for listener in listeners]
     if with_worker:
         children.append(_Child("worker", run_worker, (config,)))
-    _watch(children, _address(listener, host))
+    _watch(children, _address(listeners[0], host))
 
 
 async def _prepare(config: Config) -> None:
@@ -49,11 +52,25 @@ async def _prepare(config: Config) -> None:
         studio.routes.check()
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def _listeners(host: str, port: int, processes: int) -> list[socket.socket]:
+    """A listener for each process. On Linux each has a queue of its own, which the kernel fills evenly; on a shared
+    one, whoever wakes first takes most.
+    """
+    first = _bind(host, port)
+    if processes == 1 or sys.platform != "linux":
+        return [first] * processes
+    # Bound alone first: sharing would let a second server slip onto a port that is taken.
+    port = first.getsockname()[1]
+    first.close()
+    return [_bind(host, port, socket.SO_REUSEPORT) for _ in range(processes)]
+
+
+def _bind(host: str, port: int, reuse: int = socket.SO_REUSEADDR) -> socket.socket:
     try:
         [family, kind, protocol, _, address], *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        for option in {socket.SO_REUSEADDR, reuse}:
+            listener.setsockopt(socket.SOL_SOCKET, option, 1)
         listener.bind(address)
         listener.listen(_BACKLOG)
     except OSError as error:
@@ -152,6 +169,7 @@ def _run_api(config: Config, listener: socket.socket, ready: Connection) -> None
     from rushes.api import create_app
 
     log_to_stderr()
+    _keep_memory()
     server = uvicorn.Server(
         uvicorn.Config(
             create_app(config),
@@ -178,6 +196,16 @@ def _run_api(config: Config, listener: socket.socket, ready: Connection) -> None
         await serving
 
     _run(serve_it())
+
+
+def _keep_memory() -> None:
+    """A page is some 100 KB: by default glibc gives such memory back after each answer, and faults it in again for
+    the next. Costs a few megabytes, saves a fifth of the time.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        for parameter in (_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD):
+            mallopt(parameter, _KEPT_BYTES)
 
 
 def run_worker(config: Config, ready: Connection | None = None) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from rushes import errors
 from rushes.model import Job, JobState, Video, timestamp
 
-LINK = "\x01"
+LINK = b"\x01"
 """Stands for scheme and host. JSON text never holds this character raw, so nothing a user sent can be taken for it."""
 
 STATUS: Mapping[type[errors.RushesError], int] = {
@@ -54,12 +54,12 @@ def dumps(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def resolve(text: str, origin: str) -> str:
+def resolve(text: bytes, origin: str) -> bytes:
     """``text`` with our own links made absolute under ``origin`` (``https://host``)."""
-    return text.replace(LINK, origin)
+    return text.replace(LINK, origin.encode())
 
 
-def video_item(video: Video) -> str:
+def video_item(video: Video) -> bytes:
     """One item of the library (A1): keys in the contract's order, links waiting for their host."""
     request, files = video.request, video.files
     members = [
@@ -82,7 +82,7 @@ def video_item(video: Video) -> str:
         "extendVideoUrl": request.extend_video_url,
     }
     members += [_member(name, dumps(value)) for name, value in optional.items() if value is not None]
-    return "{" + ",".join(members) + "}"
+    return ("{" + ",".join(members) + "}").encode()
 
 
 def sidecar(job: Job, video: Video) -> str:
@@ -112,7 +112,7 @@ def _member(name: str, value: str) -> str:
 
 def _link(name: str) -> str:
     # Our own names hold nothing that JSON would escape.
-    return f'"{LINK}/{name}"'
+    return f'"{LINK.decode()}/{name}"'
 
 
 def duration(seconds: float) -> str:
@@ -121,10 +121,10 @@ def duration(seconds: float) -> str:
     return f"{whole}s" if whole and abs(seconds - whole) <= 0.25 else f"{seconds:.1f}s"
 
 
-def page(items: Iterable[str], token: str | None, origin: str) -> bytes:
+def page(items: Iterable[bytes], token: str | None, origin: str) -> bytes:
     """A page of a list: ``nextPageKey`` is there only when more follows."""
-    end = "]}" if token is None else f'],"nextPageKey":"{token}"}}'
-    return ('{"items":[' + resolve(",".join(items), origin) + end).encode()
+    end = b"]}" if token is None else b'],"nextPageKey":"%s"}' % token.encode()
+    return b"".join((b'{"items":[', resolve(b",".join(items), origin), end))
 
 
 def submitted(job_id: str) -> dict[str, Any]:
@@ -132,12 +132,12 @@ def submitted(job_id: str) -> dict[str, Any]:
     return {"success": True, "data": {"jobId": job_id}}
 
 
-def job(job: Job, item: str | None, origin: str) -> dict[str, Any]:
+def job(job: Job, item: bytes | None, origin: str) -> dict[str, Any]:
     """How a job stands (A4); ``item`` is its video's stored text once it is completed."""
     return {"job_id": job.id, "success": job.error_code is None, "data": _job_data(job, item, origin)}
 
 
-def _job_data(job: Job, item: str | None, origin: str) -> dict[str, Any]:
+def _job_data(job: Job, item: bytes | None, origin: str) -> dict[str, Any]:
     if job.error_code is not None:
         return {"status": "failed", "error_code": job.error_code, "error_message": job.error_message}
     if job.state is JobState.CLEANED:

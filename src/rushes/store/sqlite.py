@@ -50,7 +50,7 @@ class Sqlite:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             writer = _connection(path)
-            return cls(_connection(path), writer)
+            return cls(_connection(path, apsw.SQLITE_OPEN_NOMUTEX), writer)
         except (OSError, apsw.Error) as error:
             raise StartError(
                 f"The database {path} cannot be opened ({error}); check that the folder exists and can be written."
@@ -140,9 +140,13 @@ def _text(sql: str, shift: int) -> str:
     return sql.replace("$now", _NOW.format(shift=shift)).replace("$skip_locked", "")
 
 
-def _connection(path: Path) -> apsw.Connection:
-    connection = apsw.Connection(str(path), statementcachesize=256)
+def _connection(path: Path, mutex: int = apsw.SQLITE_OPEN_FULLMUTEX) -> apsw.Connection:
+    # The reader is used by the event loop's thread alone: no lock is needed around each row.
+    flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | mutex
+    connection = apsw.Connection(str(path), flags, statementcachesize=256)
     connection.set_busy_timeout(_BUSY_MS)
+    # A plan never depends on the values bound: without this SQLite makes it anew for each set of them.
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
     for pragma in (
         f"page_size = {_PAGE_BYTES}",
         "journal_mode = WAL",

@@ -29,7 +29,7 @@ _HAS_FILE = "SELECT 1 FROM videos WHERE file_id = :file_id AND account_id = :acc
 class Page(NamedTuple):
     """Items as stored, newest first, and the key of the last one when more follow it."""
 
-    items: list[str]
+    items: list[bytes]
     last: SortKey | None
 
 
@@ -63,7 +63,7 @@ async def remove(tx: Transaction, account_id: str, item_id: str) -> str | None:
     return removed[0][0] if removed else None
 
 
-async def of_job(sql: Rows, account_id: str, job_id: str) -> str | None:
+async def of_job(sql: Rows, account_id: str, job_id: str) -> bytes | None:
     """The stored item that a job made."""
     found = await sql.rows(_OF_JOB, account_id=account_id, job_id=job_id)
     return found[0][0] if found else None

@@ -6,7 +6,7 @@ CREATE TABLE videos (
     id         TEXT NOT NULL,
     file_id    TEXT NOT NULL,
     job_id     TEXT REFERENCES jobs (id),
-    item       TEXT NOT NULL,
+    item       BLOB NOT NULL,     -- the JSON text that goes out, in the bytes that go out
     PRIMARY KEY (account_id, created, id)
 ) WITHOUT ROWID;
 
