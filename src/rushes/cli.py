@@ -54,13 +54,7 @@ def serve(host: str, port: int, data: Path | None, processes: int, no_worker: bo
     from rushes import config
     from rushes.serve import serve as serve_it
 
-    settings = config.load(data=data)
-    if settings.sandbox_only:
-        click.echo(
-            "rushes: no provider is configured, so the sandbox draws every video (add [models] to rushes.toml)",
-            err=True,
-        )
-    serve_it(settings, host, port, processes, with_worker=not no_worker)
+    serve_it(config.load(data=data), host, port, processes, with_worker=not no_worker)
 
 
 @cli.command()

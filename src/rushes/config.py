@@ -26,6 +26,7 @@ from rushes.errors import BadSetting
 
 _PREFIX = "RUSHES_"
 SANDBOX = "sandbox"
+_SECRETS = ("database_url",)
 
 Names = Annotated[frozenset[str], NoDecode]
 """A set of words; in the environment, separated by commas."""
@@ -64,8 +65,8 @@ class Config(BaseSettings):
     """What item links start with; without it, the scheme and Host of each request."""
     url_aliases: Names = frozenset()
     """Other addresses of this server: an input URL that starts with one is read from storage."""
-    trusted_proxies: Names = frozenset({"127.0.0.1", "::1"})
-    """Addresses whose ``X-Forwarded-Proto`` and ``X-Forwarded-Host`` count."""
+    trusted_proxies: Names = frozenset()
+    """Addresses whose ``X-Forwarded-Proto`` and ``X-Forwarded-Host`` count; nobody's unless named."""
     allow_private_hosts: Names = frozenset()
     """Hosts, addresses or networks that inputs may come from although they are private."""
     worker_concurrency: int = Field(default=16, ge=1, le=1000)
@@ -202,6 +203,8 @@ def _sentence(error: ValidationError) -> str:
         )
     name = ".".join(place)
     where = f"{_PREFIX}{place[0].upper()} ({name} in rushes.toml)" if place else "rushes.toml"
+    if name in _SECRETS:
+        return f"The setting {where} cannot be what it is: {complaint}."
     return (
         f"The setting {where} is {first['input']!r}, which cannot be: {complaint}."
         if place

@@ -39,6 +39,8 @@ def serve(config: Config, host: str, port: int, processes: int, *, with_worker: 
     asyncio.run(_prepare(config))
     listeners = _listeners(host, port, processes)
     children = [_Child("api", _run_api, (config, listener)) for listener in listeners]
+    if config.sandbox_only:
+        _say("no provider is configured, so the sandbox draws every video (add [models] to rushes.toml)")
     if with_worker:
         children.append(_Child("worker", run_worker, (config,)))
     _watch(children, _address(listeners[0], host))
@@ -46,8 +48,10 @@ def serve(config: Config, host: str, port: int, processes: int, *, with_worker: 
 
 async def _prepare(config: Config) -> None:
     """Meet every start error here, once, before any process is started; bring the database up to date."""
+    from rushes.fetch import Fetcher
     from rushes.studio import Studio
 
+    Fetcher(config.allow_private_hosts)
     async with Studio.open(config) as studio:
         studio.routes.check()
 

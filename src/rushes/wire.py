@@ -139,7 +139,7 @@ def job(job: Job, item: bytes | None, origin: str) -> dict[str, Any]:
 
 def _job_data(job: Job, item: bytes | None, origin: str) -> dict[str, Any]:
     if job.error_code is not None:
-        return {"status": "failed", "error_code": job.error_code, "error_message": job.error_message}
+        return {"status": "failed", "error_code": job.error_code, "error_message": _sentence(job.error_message or "")}
     if job.state is JobState.CLEANED:
         return {"status": "cleaned"}
     if item is None:
@@ -147,6 +147,11 @@ def _job_data(job: Job, item: bytes | None, origin: str) -> dict[str, Any]:
     facts = json.loads(resolve(item, origin))
     finished = {name: facts[name] for name in _FINISHED_KEYS}
     return {"status": "completed", **finished, "aiCreditsUsed": number(job.credits)}
+
+
+def _sentence(told: str) -> str:
+    # It may repeat what was sent (a link, a word of the prompt), and a vendor client searches the whole body.
+    return told.replace("in-progress", "in progress")
 
 
 def number(amount: Decimal) -> int | float:

@@ -41,17 +41,25 @@ def _key(authorization: str) -> str | None:
 
 
 def origin(config: Config, scope: Scope, headers: Headers) -> str:
-    """Scheme and host that our links start with: the public URL, or what the client itself called.
+    """Scheme and host that our links start with: the public URL, or what the client itself called."""
+    return config.public_url or called(config, scope, headers)
+
+
+def called(config: Config, scope: Scope, headers: Headers) -> str:
+    """Scheme and host that the client itself called.
 
     Forwarded headers count only from a proxy that is named as trusted.
     """
-    if config.public_url:
-        return config.public_url
     scheme, host = scope["scheme"].encode(), headers.get(b"host", b"")
     if scope["client"] and scope["client"][0] in config.trusted_proxies:
         scheme = headers.get(b"x-forwarded-proto", scheme)
         host = headers.get(b"x-forwarded-host", host)
-    return _origin(scheme, host) or "http://{}:{}".format(*scope["server"])
+    return _origin(scheme, host) or _listened_on(scope)
+
+
+def _listened_on(scope: Scope) -> str:
+    address, port = scope["server"]
+    return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
 
 
 @lru_cache(maxsize=1024)

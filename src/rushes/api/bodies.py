@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -80,6 +80,17 @@ def one_of(value: str, choices: Iterable[str]) -> str:
     if value not in choices:
         raise wrong(f"must be one of {', '.join(choices)}")
     return value
+
+
+def length(least: int, most: int) -> Callable[[str], str]:
+    """A check that a text has so many characters (code points)."""
+
+    def check(value: str) -> str:
+        if not least <= len(value) <= most:
+            raise wrong(f"must be {least} to {most:,} characters long; it has {len(value):,}")
+        return value
+
+    return check
 
 
 def _text(value: str) -> str:

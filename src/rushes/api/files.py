@@ -101,7 +101,7 @@ def _same(condition: str, blob: Blob, etag: str) -> bool:
         return condition == etag
     try:
         return parsedate_to_datetime(condition).timestamp() == int(blob.modified)
-    except ValueError:
+    except (ValueError, OverflowError):
         return False
 
 
@@ -118,7 +118,8 @@ def span(header: str, size: int) -> Span | None:
     if not match["first"]:
         first, last = max(0, size - int(match["last"])), size - 1
     else:
-        first, last = int(match["first"]), int(match["last"] or size)
+        first = int(match["first"])
+        last = int(match["last"]) if match["last"] else max(first, size - 1)
         if last < first:
             return None
     if first >= size:

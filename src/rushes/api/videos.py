@@ -7,7 +7,7 @@ from hashlib import blake2b
 from typing import Annotated, Any
 from urllib.parse import parse_qs
 
-from pydantic import BaseModel, Field, StrictStr, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, Field, StrictStr, ValidationInfo, field_validator
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from rushes import __version__, wire
 from rushes.api import auth
 from rushes.api.answers import answer, unchanged
-from rushes.api.bodies import Text, Url, one_of, parse, wrong
+from rushes.api.bodies import Text, Url, length, one_of, parse, wrong
 from rushes.catalogue import DEFAULT_VIDEO_MODEL, VideoModel
 from rushes.model import Account, VideoRequest
 from rushes.paging import PAGE_SIZE, Cursor
@@ -96,7 +96,7 @@ class VideoBody(BaseModel):
     """What ``POST`` takes. ``model`` stands first: ratios and durations are its."""
 
     model: StrictStr = Field(default=DEFAULT_VIDEO_MODEL, validate_default=True)
-    prompt: Annotated[Text, Field(min_length=5, max_length=5000, strict=True)]
+    prompt: Annotated[Text, AfterValidator(length(5, 5000)), Field(strict=True)]
     aspectRatio: StrictStr | None = None  # noqa: N815  (the contract's names)
     duration: StrictStr | None = None
     firstFrameImageUrl: Url | None = None  # noqa: N815
@@ -166,6 +166,6 @@ async def submit(request: Request) -> Response:
     account = await auth.account(studio, headers)
     models = studio.config.video_models
     body = await parse(request, VideoBody, {"models": models})
-    origin = auth.origin(studio.config, request.scope, headers)
+    origin = auth.called(studio.config, request.scope, headers)
     job = await studio.submit_video(account.id, body.request(models[body.model]), origin)
     return answer(wire.submitted(job.id))

@@ -9,7 +9,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -40,8 +40,9 @@ class Folder:
                 f"The folder {self._root} cannot be written ({error.strerror}); give it to this user or name another."
             ) from error
         for left in self._work.iterdir():
-            if time.time() - left.stat().st_mtime > _STALE_SECONDS:
-                shutil.rmtree(left, ignore_errors=True)
+            with suppress(FileNotFoundError):  # another process may be done with it at this moment
+                if time.time() - left.stat().st_mtime > _STALE_SECONDS:
+                    shutil.rmtree(left, ignore_errors=True)
 
     @contextmanager
     def workspace(self) -> Iterator[Path]:
@@ -71,7 +72,7 @@ class Folder:
 
     def copy(self, name: str, to: Path) -> None:
         """Copy a file out."""
-        with _translated():
+        with _translated(FileNotFoundError):
             shutil.copyfile(self._root / name, to)
 
     def stat(self, name: str) -> os.stat_result | None:
@@ -84,7 +85,7 @@ class Folder:
 
     def reader(self, name: str) -> BinaryIO:
         """The file, open: it can be read to its end even when it is deleted meanwhile."""
-        with _translated():
+        with _translated(FileNotFoundError):
             return (self._root / name).open("rb", buffering=0)
 
     def pread(self, file: BinaryIO, size: int, start: int) -> bytes:
@@ -120,10 +121,10 @@ def _sync(path: Path) -> None:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translated(*passed: type[OSError]) -> Iterator[None]:
     try:
         yield
-    except FileNotFoundError:
+    except passed:
         raise
     except OSError as error:
         if error.errno in _NO_ROOM:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -33,6 +34,12 @@ log = logging.getLogger(__name__)
 
 _FIRST_WAIT = 1.0
 _LONGEST_WAIT = 300.0
+_LONGEST_ASKED = 24 * 3600.0
+_SHORTEST_POLL = 0.1
+# A provider that says nothing for so long is treated as not reached (or, when it was sent an order, as unknown).
+_SUBMIT_SECONDS = 600.0
+_POLL_SECONDS = 120.0
+_DOWNLOAD_SECONDS = 3600.0
 # Set-backs nobody foresaw (ours, or a provider class's own mistakes), before the job is given up.
 _UNFORESEEN_TRIES = 10
 
@@ -59,7 +66,9 @@ class Generator:
         except Unavailable as error:
             log.warning("job %s waits: %s", job.id, error.sentence)
             await self._put_off(await self.studio.held(job), error)
-        except Exception:  # a mistake of ours or of a provider's class must not leave the job held or open
+        except BaseException:  # a mistake of ours or of a provider's class must not leave the job held or open
+            if _being_stopped():
+                raise
             log.exception("job %s met an unforeseen error", job.id)
             await self._set_back(await self.studio.held(job))
 
@@ -83,14 +92,15 @@ class Generator:
 
     async def _send(self, job: Job, provider: Provider, order: Order) -> str:
         try:
-            return await provider.submit(order)
+            async with asyncio.timeout(_SUBMIT_SECONDS):
+                return await provider.submit(order)
         except ProviderUnreachable:
             await self.studio.keep(job, replace(job, state=JobState.QUEUED))
             raise
         except JobFailed:
             raise
-        except Exception as error:  # whatever it is, the provider may have accepted: only a person can know
-            if provider.idempotent:
+        except BaseException as error:  # whatever it is, the provider may have accepted: only a person can know
+            if provider.idempotent or _being_stopped():
                 raise
             log.exception("job %s: the provider's answer to the submission was lost", job.id)
             raise _unknown() from error
@@ -102,24 +112,29 @@ class Generator:
 
     async def _poll(self, job: Job) -> None:
         provider = self.studio.routes.provider(job.request.model)
-        match await provider.poll(job.ticket or ""):
+        async with _answering(_POLL_SECONDS):
+            answer = await provider.poll(job.ticket or "")
+        match answer:
             case Refused(error):
                 raise error
             case Pending(poll_after, progress):
                 if self._late(job):
                     raise self._timeout(job)
                 waiting = replace(job, tries=0, progress=progress if progress is not None else job.progress)
-                await self.studio.put_back(job, waiting, poll_after)
+                await self.studio.put_back(job, waiting, min(max(poll_after, _SHORTEST_POLL), _LONGEST_ASKED))
             case Done() as done:
                 if job.state is JobState.WAITING:
                     job = await self.studio.keep(job, replace(job, state=JobState.COLLECTING, tries=0))
                 await self._collect(job, provider, done)
+            case other:
+                raise TypeError(f"poll answered {other!r}")
 
     async def _collect(self, job: Job, provider: Provider, done: Done) -> None:
         files = await self.studio.announce_files(job)
         try:
             with self.studio.blobs.workspace() as folder:
-                await provider.download(done, folder / "video.mp4")
+                async with _answering(_DOWNLOAD_SECONDS):
+                    await provider.download(done, folder / "video.mp4")
                 video = await self._examine(job, files, folder)
                 await self._keep_files(job, video, folder)
             await self.studio.enter_video(job, video)
@@ -189,7 +204,7 @@ class Generator:
             if self._late(job):
                 await self.studio.fail(job, self._timeout(job))
                 return
-            wait = error.retry_after or wait
+            wait = _sensible(error.retry_after, wait)
         await self.studio.put_back(job, replace(job, tries=job.tries + 1), wait)
 
     async def _set_back(self, job: Job) -> None:
@@ -198,6 +213,28 @@ class Generator:
             await self.studio.fail(job, ProviderFailed(sentence))
         else:
             await self.studio.put_back(job, replace(job, tries=job.tries + 1), _wait(job.tries))
+
+
+def _sensible(asked: float | None, otherwise: float) -> float:
+    # What a vendor's header says, within reason; NaN compares as False.
+    return min(asked, _LONGEST_ASKED) if asked is not None and asked > 0 else otherwise
+
+
+@asynccontextmanager
+async def _answering(seconds: float) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            yield
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise ProviderUnreachable(f"The provider did not answer for {seconds:g} seconds.") from error
+
+
+def _being_stopped() -> bool:
+    # A provider's class may raise CancelledError or SystemExit by itself: that is its mistake and not our end.
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _wait(tries: int) -> float:
@@ -210,4 +247,3 @@ def _unknown() -> OutcomeUnknown:
         "The request was sent to the provider and its answer was lost, so it may be making the video and charging "
         "for it; look there before you submit it again."
     )
-

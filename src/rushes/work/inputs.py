@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,27 +69,24 @@ class InputFiles:
         return to
 
     async def _bring(self, job: Job, url: str, to: Path, max_bytes: int) -> None:
-        path = own_path(url, self.studio.config, job.origin)
-        if path is None:
+        own = own_file(url, self.studio.config, job.origin)
+        if own is None:
             await self.fetcher.fetch(url, to, max_bytes=max_bytes, seconds=self.studio.config.input_seconds)
         else:
-            await self._copy(path, to)
+            await self._copy(own, to)
 
-    async def _copy(self, path: str, to: Path) -> None:
-        match = _OWN_PATH.fullmatch(path)
-        if match and await videos.has_file(self.studio.store, match["account"], match["file"]):
-            try:
-                return await self.studio.blobs.copy(match["name"], to)
-            except FileNotFoundError:
-                pass
-        raise InputUnreachable(f"There is no file {path} on this server (any more); send the link of one that is.")
+    async def _copy(self, own: re.Match[str], to: Path) -> None:
+        if await videos.has_file(self.studio.store, own["account"], own["file"]):
+            with suppress(FileNotFoundError):
+                return await self.studio.blobs.copy(own["name"], to)
+        raise InputUnreachable(f"There is no file {own[0]} on this server (any more); send the link of one that is.")
 
 
-def own_path(url: str, config: Config, origin: str) -> str | None:
-    """The path of a URL of this server itself; ``None`` for anybody else's."""
+def own_file(url: str, config: Config, origin: str) -> re.Match[str] | None:
+    """The library's file that a URL of this server names; ``None`` for anybody else's URL."""
     for base in (config.public_url, origin, *config.url_aliases):
         if base and url.startswith(base.rstrip("/") + "/"):
-            return url.removeprefix(base.rstrip("/")).partition("?")[0].partition("#")[0]
+            return _OWN_PATH.fullmatch(url.removeprefix(base.rstrip("/")).partition("?")[0].partition("#")[0])
     return None
 
 
