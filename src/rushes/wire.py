@@ -18,8 +18,7 @@ LINK = b"\x01"
 """Stands for scheme and host. JSON text never holds this character raw, so nothing a user sent can be taken for it."""
 
 STATUS: Mapping[type[errors.RushesError], int] = {
-    errors.InvalidBody: 400,
-    errors.InvalidQuery: 400,
+    errors.InvalidRequest: 400,
     errors.Unauthorized: 401,
     errors.NotFound: 404,
     errors.JobNotFound: 404,
@@ -118,7 +117,7 @@ def _link(name: str) -> str:
 def duration(seconds: float) -> str:
     """A length as it is told: ``8s`` when within a quarter of a second of it, else one decimal, ``7.5s``."""
     whole = round(seconds)
-    return f"{whole}s" if whole and abs(seconds - whole) <= 0.25 else f"{seconds:.1f}s"
+    return f"{whole}s" if abs(seconds - whole) <= 0.25 else f"{seconds:.1f}s"
 
 
 def page(items: Iterable[bytes], token: str | None, origin: str) -> bytes:
@@ -134,14 +133,15 @@ def submitted(job_id: str) -> dict[str, Any]:
 
 def job(job: Job, item: bytes | None, origin: str) -> dict[str, Any]:
     """How a job stands (A4); ``item`` is its video's stored text once it is completed."""
-    return {"job_id": job.id, "success": job.error_code is None, "data": _job_data(job, item, origin)}
+    data = _job_data(job, item, origin)
+    return {"job_id": job.id, "success": data["status"] != "failed", "data": data}
 
 
 def _job_data(job: Job, item: bytes | None, origin: str) -> dict[str, Any]:
-    if job.error_code is not None:
-        return {"status": "failed", "error_code": job.error_code, "error_message": _sentence(job.error_message or "")}
     if job.state is JobState.CLEANED:
         return {"status": "cleaned"}
+    if job.error_code is not None:
+        return {"status": "failed", "error_code": job.error_code, "error_message": _sentence(job.error_message or "")}
     if item is None:
         return {"status": "in-progress"}
     facts = json.loads(resolve(item, origin))

@@ -19,6 +19,8 @@ from rushes.errors import StorageUnavailable
 
 CHUNK_BYTES = 512 * 1024
 
+# A folder takes no longer part of a name.
+_LONGEST_NAME = 255
 _NAME = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9_-]*/)*[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[a-z0-9]+)?")
 
 
@@ -68,7 +70,7 @@ class Blobs:
 
     async def stat(self, name: str) -> Blob | None:
         """What is known of ``name``; ``None`` for a name that is not there or cannot be one."""
-        if not _NAME.fullmatch(name):
+        if not _is_name(name):
             return None
         found = await anyio.to_thread.run_sync(self._folder.stat, name)
         return (
@@ -94,6 +96,8 @@ class Blobs:
 
     async def names(self, prefix: str) -> list[str]:
         """Every name under the folder ``prefix``: for checks and repairs, never on a hot path."""
+        if prefix:
+            _checked(prefix)
         return await anyio.to_thread.run_sync(self._folder.names, prefix)
 
     async def check(self) -> None:
@@ -101,7 +105,11 @@ class Blobs:
         await anyio.to_thread.run_sync(self._folder.check)
 
 
+def _is_name(text: str) -> bool:
+    return len(text) <= _LONGEST_NAME and _NAME.fullmatch(text) is not None
+
+
 def _checked(name: str) -> str:
-    if not _NAME.fullmatch(name):
+    if not _is_name(name):
         raise ValueError(f"{name!r} cannot be the name of a file")
     return name

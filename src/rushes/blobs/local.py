@@ -42,7 +42,7 @@ class Folder:
         for left in self._work.iterdir():
             with suppress(FileNotFoundError):  # another process may be done with it at this moment
                 if time.time() - left.stat().st_mtime > _STALE_SECONDS:
-                    shutil.rmtree(left, ignore_errors=True)
+                    shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink()
 
     @contextmanager
     def workspace(self) -> Iterator[Path]:
@@ -100,7 +100,7 @@ class Folder:
 
     def names(self, prefix: str) -> list[str]:
         """Every file under ``prefix``."""
-        found = (path for path in (self._root / prefix).rglob("*") if path.is_file())
+        found = (path for path in (self._root / prefix).rglob("*") if path.is_file() and self._work not in path.parents)
         return sorted(path.relative_to(self._root).as_posix() for path in found)
 
     def check(self) -> None:

@@ -42,7 +42,7 @@ class Store(Rows, Protocol):
     """Milliseconds added to the database's clock: how a test moves time."""
 
     def write(self) -> AbstractAsyncContextManager[Transaction]:
-        """A change: reads in it see what it will change, and no other change runs between."""
+        """A change, all of it or nothing. SQLite runs one at a time; on PostgreSQL conditional updates decide races."""
 
     async def close(self) -> None:
         """Give back every connection."""

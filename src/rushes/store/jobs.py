@@ -21,8 +21,9 @@ _GET = f"SELECT {_COLUMNS} FROM jobs WHERE id = :id AND account_id = :account_id
 _DUE = "SELECT 1 FROM jobs WHERE run_at <= $now LIMIT 1"
 # The second look at run_at is what decides a race where rows cannot be skipped while locked.
 _CLAIM = f"""
+WITH due AS MATERIALIZED (SELECT id FROM jobs WHERE run_at <= :now ORDER BY run_at LIMIT :limit $skip_locked)
 UPDATE jobs SET owner = :owner, attempt = attempt + 1, run_at = :lease_end
-WHERE id IN (SELECT id FROM jobs WHERE run_at <= :now ORDER BY run_at LIMIT :limit $skip_locked) AND run_at <= :now
+WHERE id IN (SELECT id FROM due) AND run_at <= :now
 RETURNING {_COLUMNS}
 """  # noqa: S608
 _HELD = "id = :id AND owner = :owner AND attempt = :attempt"

@@ -16,7 +16,7 @@ except ImportError as error:  # pragma: no cover
 
     raise StartError("PostgreSQL needs its driver: pip install 'rushes[postgres]'.") from error
 
-from rushes.errors import StoreUnavailable
+from rushes.errors import Duplicate, StoreUnavailable
 from rushes.store import Row
 
 _NOW = "(CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) + {shift})"
@@ -102,6 +102,8 @@ async def _rows(connection: Connection, sql: str, params: dict[str, Any]) -> lis
 def _translated() -> Iterator[None]:
     try:
         yield
+    except psycopg.IntegrityError as error:
+        raise Duplicate(f"A row must be unique and is there already ({error}).") from error
     except (psycopg.OperationalError, PoolTimeout) as error:
         raise StoreUnavailable("The database does not answer; the request can be sent again.") from error
 

@@ -12,7 +12,7 @@ from typing import Any, Self, TypeVar
 
 import apsw
 
-from rushes.errors import StartError, StoreUnavailable
+from rushes.errors import Duplicate, StartError, StoreUnavailable
 from rushes.store import Row
 
 T = TypeVar("T")
@@ -129,6 +129,8 @@ class SqliteTransaction:
 def _rows(connection: apsw.Connection, sql: str, params: dict[str, Any]) -> list[Row]:
     try:
         return connection.execute(sql, params).fetchall()
+    except apsw.ConstraintError as error:
+        raise Duplicate(f"A row must be unique and is there already ({error}).") from error
     except apsw.FullError as error:
         raise StoreUnavailable("The disk that holds the database is full; make room.") from error
     except (apsw.BusyError, apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError) as error:
