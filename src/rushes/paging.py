@@ -38,7 +38,7 @@ class Cursor:
     def token(self, key: SortKey) -> str:
         """The token that asks for what follows ``key``: URL-safe, unpadded."""
         body = _VERSION + key.created.to_bytes(_TIME_BYTES, signed=True) + key.id.encode()
-        return urlsafe_b64encode(self._sign(body) + body).rstrip(b"=").decode()
+        return _spelled(self._sign(body) + body)
 
     def parse(self, token: str) -> SortKey:
         """The key in ``token``.
@@ -51,18 +51,21 @@ class Cursor:
             mac, body = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
             if not hmac.compare_digest(mac, self._sign(body)):
                 raise _refused()
-            key = SortKey(int.from_bytes(body[1 : 1 + _TIME_BYTES], signed=True), body[1 + _TIME_BYTES :].decode())
+            # Base64 has several spellings of the same bytes (spare bits, characters it skips): only ours is a token.
+            if _spelled(raw) != token:
+                raise _refused()
+            return SortKey(int.from_bytes(body[1 : 1 + _TIME_BYTES], signed=True), body[1 + _TIME_BYTES :].decode())
         except (binascii.Error, ValueError) as error:
             raise _refused() from error
-        # Base64 has several spellings of the same bytes (spare bits, characters it skips): only ours is a token.
-        if self.token(key) != token:
-            raise _refused()
-        return key
 
     def _sign(self, body: bytes) -> bytes:
         mac = self._mac.copy()
         mac.update(body)
         return mac.digest()[:_MAC_BYTES]
+
+
+def _spelled(raw: bytes) -> str:
+    return urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def _refused() -> InvalidQuery:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Annotated, Any
 from urllib.parse import parse_qs
@@ -24,6 +26,7 @@ from rushes.studio import Studio
 
 _INPUTS = ("firstFrameImageUrl", "extendVideoUrl", "referenceImageUrls")
 _KEPT_PAGES = 128
+_ONE_TOKEN = re.compile(rb"(?:nextPageKey=([A-Za-z0-9_-]*))")
 
 
 async def page(scope: Scope, receive: Receive, send: Send) -> None:
@@ -37,9 +40,8 @@ async def page(scope: Scope, receive: Receive, send: Send) -> None:
     headers = dict(scope["headers"])
     account = await auth.account(studio, headers)
     origin = auth.origin(studio.config, scope, headers)
-    cursor = Cursor(studio.secret, account.id, "videos")
     token = _token(scope["query_string"])
-    after = cursor.parse(token) if token else None
+    after = _cursor(studio, account).parse(token) if token else None
     etag = _etag(account, scope["query_string"], origin)
     if unchanged(headers.get(b"if-none-match"), etag):
         await _send(send, 304, etag, b"")
@@ -48,7 +50,7 @@ async def page(scope: Scope, receive: Receive, send: Send) -> None:
     body = first_pages.get(etag)
     if body is None:
         found = await videos.page(studio.store, account.id, after, PAGE_SIZE)
-        body = wire.page(found.items, found.last and cursor.token(found.last), origin)
+        body = wire.page(found.items, found.last and _cursor(studio, account).token(found.last), origin)
         if after is None:
             first_pages.keep(etag, body)
     await _send(send, 200, etag, body)
@@ -78,10 +80,20 @@ def _etag(account: Account, query: bytes, origin: str) -> bytes:
 
 
 def _token(query: bytes) -> str:
-    if not query:
-        return ""
+    # A token needs no quoting, so nearly every query is this one parameter as it is.
+    if plain := _ONE_TOKEN.fullmatch(query):
+        return plain[1].decode()
     # A parameter that is sent twice counts as sent last.
     return parse_qs(query.decode("latin-1")).get("nextPageKey", [""])[-1]
+
+
+@lru_cache(maxsize=1024)
+def _cursor_of(secret: bytes, account_id: str) -> Cursor:
+    return Cursor(secret, account_id, "videos")
+
+
+def _cursor(studio: Studio, account: Account) -> Cursor:
+    return _cursor_of(studio.secret, account.id)
 
 
 async def _send(send: Send, status: int, etag: bytes, body: bytes) -> None:
