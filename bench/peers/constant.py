@@ -18,13 +18,13 @@ from rushes import api, config, serve
 def main() -> None:
     """Serve until a signal."""
     file, port, processes = sys.argv[1:]
-    listener = serve._bind("127.0.0.1", int(port))
-    serve._watch([serve._Child("constant", run, (file, listener)) for _ in range(int(processes))], "it")
+    listeners = serve._listeners("127.0.0.1", int(port), int(processes))
+    serve._watch([serve._Child("constant", run, (file, listener)) for listener in listeners], "it")
 
 
 def run(file: str, listener: socket, ready: Connection) -> None:
     """One process: what ``rushes serve`` runs in one, except for the app."""
-    api.create_app = lambda _: _app(Path(file).read_bytes())  # type: ignore[assignment, return-value]
+    api.create_app = lambda _: _app(Path(file).read_bytes())  # type: ignore[assignment]
     serve._run_api(config.load(), listener, ready)
 
 

@@ -11,6 +11,7 @@ import os
 import sqlite3
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from rushes import wire
 from rushes.store import Store, videos
@@ -59,7 +60,9 @@ async def copy(store: Store, account_id: str, to: Path, origin: str) -> None:
     insert = f"INSERT INTO videos (account_id, created, {', '.join(FIELDS)}) VALUES ({', '.join('?' * 14)})"
     page = await videos.page(store, account_id, None, _BATCH)
     while True:
-        connection.executemany(insert, [_columns(account_id, wire.resolve(item, origin)) for item in page.items])
+        connection.executemany(
+            insert, [_columns(account_id, facts) for facts in json.loads(wire.page(page.items, None, origin))["items"]]
+        )
         if page.last is None:
             break
         page = await videos.page(store, account_id, page.last, _BATCH)
@@ -70,8 +73,7 @@ async def copy(store: Store, account_id: str, to: Path, origin: str) -> None:
     half.rename(to)
 
 
-def _columns(account_id: str, item: bytes) -> tuple[object, ...]:
-    facts = json.loads(item)
+def _columns(account_id: str, facts: dict[str, Any]) -> tuple[object, ...]:
     return (account_id, _milliseconds(facts["createdDate"]), *(facts[name] for name in FIELDS))
 
 

@@ -180,6 +180,11 @@ class Video:
         return VideoFiles(self.account_id, self.file_id)
 
 
+def milliseconds(timestamp: str) -> int:
+    """A time as it goes out, in milliseconds since the epoch."""
+    return round(datetime.fromisoformat(timestamp).timestamp() * 1000)
+
+
 def timestamp(milliseconds: int) -> str:
     """ISO 8601, UTC, milliseconds, ``Z``: how a time goes out."""
     moment = datetime.fromtimestamp(milliseconds / 1000, UTC)

@@ -7,15 +7,19 @@ texts. Our own links in it begin with :data:`LINK` instead of a host, because th
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 from rushes import errors
-from rushes.model import Job, JobState, Video, timestamp
+from rushes.model import Job, JobState, Video, milliseconds, timestamp
+from rushes.paging import SortKey
 
 LINK = b"\x01"
 """Stands for scheme and host. JSON text never holds this character raw, so nothing a user sent can be taken for it."""
+
+# How an item begins, and nothing else does: what users sent never holds LINK.
+_ITEM_START = b'{"url":"' + LINK
 
 STATUS: Mapping[type[errors.RushesError], int] = {
     errors.InvalidRequest: 400,
@@ -120,10 +124,27 @@ def duration(seconds: float) -> str:
     return f"{whole}s" if abs(seconds - whole) <= 0.25 else f"{seconds:.1f}s"
 
 
-def page(items: Iterable[bytes], token: str | None, origin: str) -> bytes:
-    """A page of a list: ``nextPageKey`` is there only when more follows."""
+def without_last(items: bytes) -> bytes:
+    """Joined items, the last one left out."""
+    return items[: items.rindex(b"," + _ITEM_START)]
+
+
+def last_key(items: bytes) -> SortKey:
+    """Where the last of some joined items stands in its list."""
+    item = items[items.rindex(_ITEM_START) :]
+    return SortKey(milliseconds(_text_of(item, b'"createdDate":"')), _text_of(item, b'"id":"'))
+
+
+def _text_of(item: bytes, name: bytes) -> str:
+    # A tenth of the cost of parsing the item. A quote inside a text is escaped, so a name in quotes is a name.
+    start = item.index(name) + len(name)
+    return item[start : item.index(b'"', start)].decode()
+
+
+def page(items: bytes, token: str | None, origin: str) -> bytes:
+    """A page of joined items: ``nextPageKey`` is there only when more follows."""
     end = b"]}" if token is None else b'],"nextPageKey":"%s"}' % token.encode()
-    return b"".join((b'{"items":[', resolve(b",".join(items), origin), end))
+    return b"".join((b'{"items":[', resolve(items, origin), end))
 
 
 def submitted(job_id: str) -> dict[str, Any]:

@@ -134,7 +134,7 @@ def test_optional_keys_are_there_only_if_sent_as_sent_and_last(
 
 @pytest.mark.parametrize(
     ("seconds", "told"),
-    [(8.0, "8s"), (8.25, "8s"), (7.75, "8s"), (7.5, "7.5s"), (8.26, "8.3s"), (0.2, "0.2s"), (0.9, "1s"), (61.0, "61s")],
+    [(8.0, "8s"), (8.25, "8s"), (7.75, "8s"), (7.5, "7.5s"), (8.26, "8.3s"), (0.2, "0s"), (0.9, "1s"), (61.0, "61s")],
 )
 def test_duration_is_the_nearest_second_within_a_quarter_else_one_decimal(
     shelf: Shelf, seconds: float, told: str

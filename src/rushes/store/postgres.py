@@ -61,6 +61,11 @@ class Postgres:
             async with self._pool.connection() as connection:
                 return await _rows(connection, _text(sql, self.clock_shift), params)
 
+    async def joined(self, sql: str, /, **params: object) -> tuple[bytes, int]:
+        """Run one read of ``item`` and join its rows."""
+        rows = await self.rows(sql, **params)
+        return b",".join([item for (item,) in rows]), len(rows)
+
     @asynccontextmanager
     async def write(self) -> AsyncIterator[PostgresTransaction]:
         """A change. Each statement sees what was committed before it; conditional updates decide races."""

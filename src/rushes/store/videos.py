@@ -7,16 +7,13 @@ from typing import NamedTuple
 from rushes import wire
 from rushes.model import Video
 from rushes.paging import SortKey
-from rushes.store import Rows, Transaction
+from rushes.store import Rows, Store, Transaction
 
-_COLUMNS = "created, id, item"
-_FIRST_PAGE = f"""
-SELECT {_COLUMNS} FROM videos WHERE account_id = :account_id ORDER BY created DESC, id DESC LIMIT :limit
-"""  # noqa: S608
-_PAGE = f"""
-SELECT {_COLUMNS} FROM videos WHERE account_id = :account_id AND (created, id) < (:created, :id)
+_FIRST_PAGE = "SELECT item FROM videos WHERE account_id = :account_id ORDER BY created DESC, id DESC LIMIT :limit"
+_PAGE = """
+SELECT item FROM videos WHERE account_id = :account_id AND (created, id) < (:created, :id)
 ORDER BY created DESC, id DESC LIMIT :limit
-"""  # noqa: S608
+"""
 _ADD = """
 INSERT INTO videos (account_id, created, id, file_id, job_id, item)
 VALUES (:account_id, :created, :id, :file_id, :job_id, :item)
@@ -27,21 +24,23 @@ _HAS_FILE = "SELECT 1 FROM videos WHERE file_id = :file_id AND account_id = :acc
 
 
 class Page(NamedTuple):
-    """Items as stored, newest first, and the key of the last one when more follow it."""
+    """Items as stored, newest first, joined by commas; and the key of the last one when more follow it."""
 
-    items: list[bytes]
+    items: bytes
     last: SortKey | None
 
 
-async def page(sql: Rows, account_id: str, after: SortKey | None, size: int) -> Page:
+async def page(store: Store, account_id: str, after: SortKey | None, size: int) -> Page:
     """The ``size`` items that follow ``after``. One row more is read, to know whether there is one."""
     if after is None:
-        rows = await sql.rows(_FIRST_PAGE, account_id=account_id, limit=size + 1)
+        items, count = await store.joined(_FIRST_PAGE, account_id=account_id, limit=size + 1)
     else:
-        rows = await sql.rows(_PAGE, account_id=account_id, created=after.created, id=after.id, limit=size + 1)
-    more = len(rows) > size
-    items = [row[2] for row in rows]
-    return Page(items[:size], SortKey(*rows[size - 1][:2])) if more else Page(items, None)
+        key = {"created": after.created, "id": after.id}
+        items, count = await store.joined(_PAGE, account_id=account_id, **key, limit=size + 1)
+    if count <= size:
+        return Page(items, None)
+    items = wire.without_last(items)
+    return Page(items, wire.last_key(items))
 
 
 async def add(tx: Transaction, video: Video) -> None:
