@@ -143,7 +143,7 @@ def test_nothing_that_was_sent_breaks_the_json_or_forges_a_link(prompt: str, url
     made = video(ACCOUNT, request=replace(REQUEST, prompt=prompt, first_frame_image_url=url, model=prompt))
     stored = wire.video_item(made)
     assert stored.count(wire.LINK) == 4
-    [shown] = json.loads(wire.page(stored, None, ORIGIN))["items"]
+    [shown] = json.loads(wire.page([stored], None, ORIGIN))["items"]
     assert (shown["prompt"], shown["firstFrameImageUrl"], shown["model"]) == (prompt, url, prompt)
     assert list(shown) == [*ITEM_KEYS, "firstFrameImageUrl"]
 
@@ -154,38 +154,32 @@ def test_nothing_that_was_sent_breaks_the_json_or_forges_a_link(prompt: str, url
 def test_every_kind_of_character_comes_back_as_it_was_sent(character: str) -> None:
     prompt = f"{character}a{character * 2}\\u0001{character}"
     stored = wire.video_item(video(ACCOUNT, request=replace(REQUEST, prompt=prompt)))
-    assert json.loads(wire.page(stored + b"," + stored, None, ORIGIN))["items"][1]["prompt"] == prompt
+    assert json.loads(wire.page([stored, stored], None, ORIGIN))["items"][1]["prompt"] == prompt
 
 
 # A page
 
 
 def test_an_empty_library_is_exactly_an_empty_list() -> None:
-    assert wire.page(b"", None, ORIGIN) == b'{"items":[]}'
+    assert wire.page([], None, ORIGIN) == b'{"items":[]}'
 
 
 def test_the_token_is_there_only_when_more_follows() -> None:
-    assert wire.page(b"{},{}", None, ORIGIN) == b'{"items":[{},{}]}'
-    assert wire.page(b"{},{}", "AZ-_", ORIGIN) == b'{"items":[{},{}],"nextPageKey":"AZ-_"}'
+    assert wire.page([b"{}", b"{}"], None, ORIGIN) == b'{"items":[{},{}]}'
+    assert wire.page([b"{}", b"{}"], "AZ-_", ORIGIN) == b'{"items":[{},{}],"nextPageKey":"AZ-_"}'
+
+
+@given(anything, anything, st.integers(1000, 10**13))
+def test_a_stored_item_tells_its_place_whatever_else_it_says(prompt: str, url: str, created: int) -> None:
+    told = replace(REQUEST, prompt=prompt, model=prompt, first_frame_image_url=url)
+    stored = wire.video_item(video(ACCOUNT, id="an id", created=created, request=told))
+    assert wire.sort_key(stored) == (created, "an id")
 
 
 # A job
 
 
 @pytest.mark.parametrize("state", ["queued", "submitting", "waiting", "collecting"])
-@given(st.lists(anything, min_size=2, max_size=4), st.integers(1000, 10**13))
-def test_the_last_of_joined_items_is_found_whatever_they_say(prompts: list[str], created: int) -> None:
-    stored = [
-        wire.video_item(
-            video(ACCOUNT, id=f"{n:033}", created=created - n, request=replace(REQUEST, prompt=prompt, model=prompt))
-        )
-        for n, prompt in enumerate(prompts)
-    ]
-    last = len(stored) - 1
-    assert wire.last_key(b",".join(stored)) == (created - last, f"{last:033}")
-    assert wire.without_last(b",".join(stored)) == b",".join(stored[:-1])
-
-
 # A job
 
 

@@ -7,7 +7,7 @@ texts. Our own links in it begin with :data:`LINK` instead of a host, because th
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -18,8 +18,7 @@ from rushes.paging import SortKey
 LINK = b"\x01"
 """Stands for scheme and host. JSON text never holds this character raw, so nothing a user sent can be taken for it."""
 
-# How an item begins, and nothing else does: what users sent never holds LINK.
-_ITEM_START = b'{"url":"' + LINK
+_PAGE_START = b'{"items":['
 
 STATUS: Mapping[type[errors.RushesError], int] = {
     errors.InvalidRequest: 400,
@@ -124,14 +123,8 @@ def duration(seconds: float) -> str:
     return f"{whole}s" if abs(seconds - whole) <= 0.25 else f"{seconds:.1f}s"
 
 
-def without_last(items: bytes) -> bytes:
-    """Joined items, the last one left out."""
-    return items[: items.rindex(b"," + _ITEM_START)]
-
-
-def last_key(items: bytes) -> SortKey:
-    """Where the last of some joined items stands in its list."""
-    item = items[items.rindex(_ITEM_START) :]
+def sort_key(item: bytes) -> SortKey:
+    """Where a stored item stands in its list."""
     return SortKey(milliseconds(_text_of(item, b'"createdDate":"')), _text_of(item, b'"id":"'))
 
 
@@ -141,10 +134,16 @@ def _text_of(item: bytes, name: bytes) -> str:
     return item[start : item.index(b'"', start)].decode()
 
 
-def page(items: bytes, token: str | None, origin: str) -> bytes:
-    """A page of joined items: ``nextPageKey`` is there only when more follows."""
+def page(items: Sequence[bytes], token: str | None, origin: str) -> bytes:
+    """A page of stored items: ``nextPageKey`` is there only when more follows."""
     end = b"]}" if token is None else b'],"nextPageKey":"%s"}' % token.encode()
-    return b"".join((b'{"items":[', resolve(items, origin), end))
+    if not items:
+        return _PAGE_START + end
+    # Start and end are added to small pieces, because each copy of the whole shows in what a page costs.
+    first, *others = items
+    pieces = [_PAGE_START + first, *others]
+    pieces[-1] += end
+    return resolve(b",".join(pieces), origin)
 
 
 def submitted(job_id: str) -> dict[str, Any]:

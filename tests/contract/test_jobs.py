@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rushes import ids, store, wire
+from rushes import ids, store
 from rushes.errors import Cancelled, Duplicate, LeaseLost, ProviderFailed
 from rushes.model import ENDED, MOVES, Job, JobState, VideoFiles
 from rushes.store import Store, accounts, drafts, jobs, videos
@@ -296,7 +296,7 @@ async def test_an_entry_without_the_lease_enters_nothing(studio: Studio) -> None
     with pytest.raises(LeaseLost):
         await studio.enter_video(late, video_of(late, files.file_id))
     assert await videos.of_job(studio.store, account_id, late.id) is None
-    assert (await videos.page(studio.store, account_id, None, 10)).items == b""
+    assert (await videos.page(studio.store, account_id, None, 10)).items == []
     assert await revision(studio.store, account_id) == 0
     assert await draft_ids(studio.store) == {files.file_id}
     assert await studio.held(holder) == holder
@@ -310,7 +310,7 @@ async def test_files_that_were_condemned_cannot_enter(studio: Studio) -> None:
         assert await drafts.condemn(tx, files.file_id)
     with pytest.raises(LeaseLost):
         await studio.enter_video(job, video_of(job, files.file_id))
-    assert (await videos.page(studio.store, account_id, None, 10)).items == b""
+    assert (await videos.page(studio.store, account_id, None, 10)).items == []
     assert await revision(studio.store, account_id) == 0
     assert await draft_ids(studio.store) == {files.file_id}
     assert (await studio.held(job)).state == JobState.COLLECTING
@@ -321,7 +321,7 @@ async def test_files_that_were_never_announced_cannot_enter(studio: Studio) -> N
     job = await collecting(studio, account_id)
     with pytest.raises(LeaseLost):
         await studio.enter_video(job, video_of(job, ids.uuid()))
-    assert (await videos.page(studio.store, account_id, None, 10)).items == b""
+    assert (await videos.page(studio.store, account_id, None, 10)).items == []
 
 
 async def test_a_job_enters_once_however_often_it_is_tried(studio: Studio) -> None:
@@ -332,7 +332,7 @@ async def test_a_job_enters_once_however_often_it_is_tried(studio: Studio) -> No
         *(studio.enter_video(job, video_of(job, one.file_id)) for one in files), return_exceptions=True
     )
     assert sorted(type(result).__name__ for result in tried) == ["Job"] + ["LeaseLost"] * 7
-    assert (await videos.page(studio.store, account_id, None, 10)).items.count(wire.LINK) == 4
+    assert len((await videos.page(studio.store, account_id, None, 10)).items) == 1
     assert await revision(studio.store, account_id) == 1
     assert len(await draft_ids(studio.store)) == 7
 
@@ -348,7 +348,7 @@ async def test_the_database_itself_refuses_a_second_entry(studio: Studio, same: 
     with pytest.raises(Duplicate):
         async with studio.store.write() as tx:
             await videos.add(tx, second)
-    assert (await videos.page(studio.store, account_id, None, 10)).items.count(wire.LINK) == 4
+    assert len((await videos.page(studio.store, account_id, None, 10)).items) == 1
 
 
 async def test_two_accounts_may_hold_the_same_item_id(database: Store) -> None:
@@ -359,8 +359,8 @@ async def test_two_accounts_may_hold_the_same_item_id(database: Store) -> None:
         await videos.add(tx, replace(other, id=one.id))
     async with database.write() as tx:
         assert await videos.remove(tx, mine, one.id) == one.file_id
-    assert (await videos.page(database, mine, None, 10)).items == b""
-    assert (await videos.page(database, yours, None, 10)).items.count(wire.LINK) == 4
+    assert (await videos.page(database, mine, None, 10)).items == []
+    assert len((await videos.page(database, yours, None, 10)).items) == 1
 
 
 # Walls
@@ -377,8 +377,8 @@ async def test_another_accounts_job_and_item_are_not_there(studio: Studio) -> No
     assert not await videos.has_file(studio.store, yours, files.file_id)
     async with studio.store.write() as tx:
         assert await videos.remove(tx, yours, job.item_id) is None
-    assert (await videos.page(studio.store, yours, None, 10)).items == b""
-    assert (await videos.page(studio.store, mine, None, 10)).items.count(wire.LINK) == 4
+    assert (await videos.page(studio.store, yours, None, 10)).items == []
+    assert len((await videos.page(studio.store, mine, None, 10)).items) == 1
     assert await revision(studio.store, yours) == 0
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
+from collections.abc import Hashable
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import parse_qs
 
 from pydantic import AfterValidator, BaseModel, Field, StrictStr, ValidationInfo, field_validator
@@ -20,7 +21,7 @@ from rushes.api.answers import answer, unchanged
 from rushes.api.bodies import Text, Url, length, one_of, parse, wrong
 from rushes.catalogue import DEFAULT_VIDEO_MODEL, VideoModel
 from rushes.model import Account, VideoRequest
-from rushes.paging import PAGE_SIZE, Cursor
+from rushes.paging import PAGE_SIZE, Cursor, SortKey
 from rushes.store import videos
 from rushes.studio import Studio
 
@@ -32,11 +33,29 @@ _ONE_TOKEN = re.compile(rb"(?:nextPageKey=([A-Za-z0-9_-]*))")
 async def page(scope: Scope, receive: Receive, send: Send) -> None:
     """``GET``: a page of the library.
 
-    Bare ASGI, because this is the hottest path there is: stored texts, joined. Reading the key gives the account's
-    revision too; while that stays the same so does everything its lists show, and the first page, which polling
-    clients ask for again and again, need not be joined anew.
+    Bare ASGI, because this is the hottest path there is: stored texts, joined. Clients that poll ask for the first
+    page again and again; :class:`FirstPages` knows when its answer cannot have changed.
     """
     studio: Studio = scope["app"].state.studio
+    if scope["query_string"]:
+        await _send(send, await _answer(studio, scope, None))
+        return
+    first_pages: FirstPages = scope["app"].state.first_pages
+    asked = (scope["client"] and scope["client"][0], *scope["headers"])
+    same = first_pages.answered(studio.store.version())
+    if asked not in same:
+        same[asked] = await _answer(studio, scope, first_pages)
+    await _send(send, same[asked])
+
+
+class Answer(NamedTuple):
+    """What goes out: 200 with a body, or 304 without."""
+
+    etag: bytes
+    body: bytes | None
+
+
+async def _answer(studio: Studio, scope: Scope, first_pages: FirstPages | None) -> Answer:
     headers = dict(scope["headers"])
     account = await auth.account(studio, headers)
     origin = auth.origin(studio.config, scope, headers)
@@ -44,23 +63,35 @@ async def page(scope: Scope, receive: Receive, send: Send) -> None:
     after = _cursor(studio, account).parse(token) if token else None
     etag = _etag(account, scope["query_string"], origin)
     if unchanged(headers.get(b"if-none-match"), etag):
-        await _send(send, 304, etag, b"")
-        return
-    first_pages: FirstPages = scope["app"].state.first_pages
-    body = first_pages.get(etag)
+        return Answer(etag, None)
+    body = first_pages.get(etag) if first_pages else None
     if body is None:
-        found = await videos.page(studio.store, account.id, after, PAGE_SIZE)
-        body = wire.page(found.items, found.last and _cursor(studio, account).token(found.last), origin)
-        if after is None:
+        body = await _read(studio, account, after, origin)
+        if first_pages:
             first_pages.keep(etag, body)
-    await _send(send, 200, etag, body)
+    return Answer(etag, body)
+
+
+async def _read(studio: Studio, account: Account, after: SortKey | None, origin: str) -> bytes:
+    found = await videos.page(studio.store, account.id, after, PAGE_SIZE)
+    return wire.page(found.items, found.last and _cursor(studio, account).token(found.last), origin)
 
 
 class FirstPages:
-    """The newest first pages sent, by ``ETag``: an old one can never be asked for again, and falls out."""
+    """The newest first pages sent: by what was asked while the database is as it was, else by ``ETag``, which holds
+    the account's revision. Neither can ever give an answer that a commit has made old.
+    """
 
     def __init__(self) -> None:
         self._pages: OrderedDict[bytes, bytes] = OrderedDict()
+        self._version: int | None = None
+        self._answered: dict[Hashable, Answer] = {}
+
+    def answered(self, version: int | None) -> dict[Hashable, Answer]:
+        """The answers since the database was at this version, by request; to be added to."""
+        if version is None or version != self._version or len(self._answered) >= _KEPT_PAGES:
+            self._version, self._answered = version, {}
+        return self._answered
 
     def get(self, etag: bytes) -> bytes | None:
         """The page that was sent under this tag."""
@@ -96,8 +127,9 @@ def _cursor(studio: Studio, account: Account) -> Cursor:
     return _cursor_of(studio.secret, account.id)
 
 
-async def _send(send: Send, status: int, etag: bytes, body: bytes) -> None:
-    headers = [(b"etag", etag), (b"cache-control", b"private, no-cache")]
+async def _send(send: Send, answer: Answer) -> None:
+    headers = [(b"etag", answer.etag), (b"cache-control", b"private, no-cache")]
+    status, body = (304, b"") if answer.body is None else (200, answer.body)
     if status == 200:
         headers += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": status, "headers": headers})

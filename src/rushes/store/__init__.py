@@ -41,14 +41,11 @@ class Store(Rows, Protocol):
     clock_shift: int
     """Milliseconds added to the database's clock: how a test moves time."""
 
+    def version(self) -> int | None:
+        """A number that is another one after any commit of any process; ``None`` where the engine has none at hand."""
+
     def write(self) -> AbstractAsyncContextManager[Transaction]:
         """A change, all of it or nothing. SQLite runs one at a time; on PostgreSQL conditional updates decide races."""
-
-    async def joined(self, sql: str, /, **params: object) -> tuple[bytes, int]:
-        """The one column ``item`` of a read, in its order, joined by commas; and how many rows that were.
-
-        SQLite joins for two thirds of what fetching the rows costs, PostgreSQL for half as much again.
-        """
 
     async def close(self) -> None:
         """Give back every connection."""

@@ -61,10 +61,9 @@ class Postgres:
             async with self._pool.connection() as connection:
                 return await _rows(connection, _text(sql, self.clock_shift), params)
 
-    async def joined(self, sql: str, /, **params: object) -> tuple[bytes, int]:
-        """Run one read of ``item`` and join its rows."""
-        rows = await self.rows(sql, **params)
-        return b",".join([item for (item,) in rows]), len(rows)
+    def version(self) -> int | None:
+        """PostgreSQL would have to be asked over its connection."""
+        return None
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[PostgresTransaction]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -60,10 +61,10 @@ class Sqlite:
         """Run one read, here and now."""
         return _rows(self._reader, _text(sql, self.clock_shift), params)
 
-    async def joined(self, sql: str, /, **params: object) -> tuple[bytes, int]:
-        """Run one read of ``item`` and join its rows."""
-        [(items, count)] = _rows(self._reader, _joined(_text(sql, self.clock_shift)), params)
-        return items or b"", count
+    def version(self) -> int | None:
+        """SQLite's own count of what others have committed; the reader itself commits nothing."""
+        version: int = _rows(self._reader, "PRAGMA data_version", {})[0][0]
+        return version
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[SqliteTransaction]:
@@ -147,12 +148,6 @@ def _text(sql: str, shift: int) -> str:
     return sql.replace("$now", _NOW.format(shift=shift)).replace("$skip_locked", "")
 
 
-@lru_cache(maxsize=64)
-def _joined(sql: str) -> str:
-    # The rows of an ordered subquery come in its order, as everywhere in SQLite; a property test walks on that.
-    return f"SELECT CAST(group_concat(item, ',') AS BLOB), count(*) FROM ({sql})"  # noqa: S608
-
-
 def _connection(path: Path, mutex: int = apsw.SQLITE_OPEN_FULLMUTEX) -> apsw.Connection:
     # The reader is used by the event loop's thread alone: no lock is needed around each row.
     flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | mutex
@@ -169,8 +164,22 @@ def _connection(path: Path, mutex: int = apsw.SQLITE_OPEN_FULLMUTEX) -> apsw.Con
         "foreign_keys = ON",
         "temp_store = MEMORY",
     ):
-        connection.execute(f"PRAGMA {pragma}").fetchall()
+        _insist(connection, f"PRAGMA {pragma}")
     return connection
+
+
+def _insist(connection: apsw.Connection, sql: str) -> None:
+    # To make a new file a WAL file SQLite needs it alone, and does not wait for that by itself.
+    end = time.monotonic() + _BUSY_MS / 1000
+    while True:
+        try:
+            connection.execute(sql).fetchall()
+        except apsw.BusyError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 def _refuse_old_library() -> None:

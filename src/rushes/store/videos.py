@@ -7,7 +7,7 @@ from typing import NamedTuple
 from rushes import wire
 from rushes.model import Video
 from rushes.paging import SortKey
-from rushes.store import Rows, Store, Transaction
+from rushes.store import Rows, Transaction
 
 _FIRST_PAGE = "SELECT item FROM videos WHERE account_id = :account_id ORDER BY created DESC, id DESC LIMIT :limit"
 _PAGE = """
@@ -24,23 +24,23 @@ _HAS_FILE = "SELECT 1 FROM videos WHERE file_id = :file_id AND account_id = :acc
 
 
 class Page(NamedTuple):
-    """Items as stored, newest first, joined by commas; and the key of the last one when more follow it."""
+    """Items as stored, newest first; and the key of the last one when more follow it."""
 
-    items: bytes
+    items: list[bytes]
     last: SortKey | None
 
 
-async def page(store: Store, account_id: str, after: SortKey | None, size: int) -> Page:
+async def page(sql: Rows, account_id: str, after: SortKey | None, size: int) -> Page:
     """The ``size`` items that follow ``after``. One row more is read, to know whether there is one."""
     if after is None:
-        items, count = await store.joined(_FIRST_PAGE, account_id=account_id, limit=size + 1)
+        rows = await sql.rows(_FIRST_PAGE, account_id=account_id, limit=size + 1)
     else:
-        key = {"created": after.created, "id": after.id}
-        items, count = await store.joined(_PAGE, account_id=account_id, **key, limit=size + 1)
-    if count <= size:
+        rows = await sql.rows(_PAGE, account_id=account_id, created=after.created, id=after.id, limit=size + 1)
+    items = [item for (item,) in rows]
+    if len(items) <= size:
         return Page(items, None)
-    items = wire.without_last(items)
-    return Page(items, wire.last_key(items))
+    items.pop()
+    return Page(items, wire.sort_key(items[-1]))
 
 
 async def add(tx: Transaction, video: Video) -> None:
