@@ -180,10 +180,6 @@ def test_a_stored_item_tells_its_place_whatever_else_it_says(prompt: str, url: s
 
 
 @pytest.mark.parametrize("state", ["queued", "submitting", "waiting", "collecting"])
-# A job
-
-
-@pytest.mark.parametrize("state", ["queued", "submitting", "waiting", "collecting"])
 def test_a_job_under_way_is_in_progress(state: str) -> None:
     going = job(ACCOUNT, state=JobState(state), progress=0.5, ticket="t")
     told = wire.dumps(wire.job(going, None, ORIGIN))
