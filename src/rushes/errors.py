@@ -8,6 +8,7 @@
     ├── NotFound                    404
     │   └── JobNotFound
     ├── TooLong                     413
+    ├── RangeNotSatisfiable         416
     ├── JobFailed                   ends a job; its code is part of the API
     │   ├── InputBlocked            INPUT_BLOCKED
     │   ├── InputUnreachable        INPUT_UNREACHABLE
@@ -98,6 +99,12 @@ class TooLong(RushesError):
     """The body is longer than the server takes."""
 
     code = "REQUEST_TOO_LONG"
+
+
+class RangeNotSatisfiable(RushesError):
+    """The range asked for lies beyond the file."""
+
+    code = "RANGE_NOT_SATISFIABLE"
 
 
 class JobFailed(RushesError):

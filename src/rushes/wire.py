@@ -26,6 +26,7 @@ STATUS: Mapping[type[errors.RushesError], int] = {
     errors.NotFound: 404,
     errors.JobNotFound: 404,
     errors.TooLong: 413,
+    errors.RangeNotSatisfiable: 416,
     errors.Unavailable: 503,
     errors.RushesError: 500,
 }
@@ -35,6 +36,7 @@ MESSAGE: Mapping[int, str] = {
     404: "Not Found",
     405: "Method Not Allowed",
     413: "Request Too Long",
+    416: "Range Not Satisfiable",
     429: "Too Many Requests",
     500: "Internal Server Error",
     503: "Service Unavailable",

@@ -18,7 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rushes import ids
-from rushes.api.files import Span, Unsatisfiable, span
+from rushes.api.files import Span, span
+from rushes.errors import RangeNotSatisfiable
 from rushes.model import VideoFiles
 from rushes.studio import Studio
 from tests.api import sockets
@@ -192,7 +193,7 @@ def test_span_means_the_bytes_that_the_rfc_means(first: int | None, last: int | 
     header = f"bytes={'' if first is None else first}-{'' if last is None else last}"
     try:
         found: Span | str | None = span(header, size)
-    except Unsatisfiable:
+    except RangeNotSatisfiable:
         found = "unsatisfiable"
     assert found == model(first, last, size)
 
@@ -202,7 +203,7 @@ def test_span_means_the_bytes_that_the_rfc_means(first: int | None, last: int | 
 def test_span_of_anything_is_inside_the_file_or_no_range(header: str, size: int) -> None:
     try:
         found = span(header, size)
-    except Unsatisfiable:
+    except RangeNotSatisfiable:
         return
     assert found is None or 0 <= found.first <= found.last < size
 

@@ -11,10 +11,10 @@ from typing import NamedTuple
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from rushes import ids
+from rushes import ids, wire
 from rushes.api.answers import answer, unchanged
 from rushes.blobs import Blob, Blobs
-from rushes.errors import NotFound, RushesError
+from rushes.errors import NotFound, RangeNotSatisfiable
 from rushes.studio import Studio
 
 _TYPES: Mapping[str, str] = {"mp4": "video/mp4", "jpg": "image/jpeg", "png": "image/png"}
@@ -33,12 +33,6 @@ class Span(NamedTuple):
     def length(self) -> int:
         """How many bytes that is."""
         return self.last - self.first + 1
-
-
-class Unsatisfiable(RushesError):
-    """The range lies beyond the file."""
-
-    code = "RANGE_NOT_SATISFIABLE"
 
 
 async def show(request: Request) -> Response:
@@ -68,10 +62,8 @@ def _response(request: Request, blobs: Blobs, path: str, blob: Blob, media_type:
         return Response(None, 304, headers)
     try:
         span = _asked(request, blob, etag)
-    except Unsatisfiable:
-        return answer(
-            {"message": "Range Not Satisfiable"}, 416, {"content-range": f"bytes */{blob.size}", "etag": etag}
-        )
+    except RangeNotSatisfiable:
+        return answer({"message": wire.MESSAGE[416]}, 416, {"content-range": f"bytes */{blob.size}", "etag": etag})
     status = 200 if span is None else 206
     if span is not None:
         headers["content-range"] = f"bytes {span.first}-{span.last}/{blob.size}"
@@ -110,7 +102,7 @@ def span(header: str, size: int) -> Span | None:
     one we do not understand, or several ranges (which a server may decline, RFC 9110, 14.2).
 
     Raises:
-        Unsatisfiable: the range lies beyond the file.
+        RangeNotSatisfiable: the range lies beyond the file.
     """
     match = _RANGE.fullmatch(header.strip())
     if not match or not (match["first"] or match["last"]) or max(map(len, match.groups())) > _LONGEST_NUMBER:
@@ -123,7 +115,7 @@ def span(header: str, size: int) -> Span | None:
         if last < first:
             return None
     if first >= size:
-        raise Unsatisfiable(f"The file has {size} bytes.")
+        raise RangeNotSatisfiable(f"The file has {size} bytes.")
     return Span(first, min(last, size - 1))
 
 
