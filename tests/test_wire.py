@@ -269,6 +269,7 @@ STATUS = {
     "NotFound": 404,
     "JobNotFound": 404,
     "TooLong": 413,
+    "RangeNotSatisfiable": 416,
     "Unavailable": 503,
     "StoreUnavailable": 503,
     "StorageFull": 503,
