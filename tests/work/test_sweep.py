@@ -17,9 +17,7 @@ from rushes.store import accounts, jobs
 from rushes.studio import Studio
 from rushes.work.sweep import keep_sweeping, sweep
 from tests.conftest import START_SECONDS, wait_until
-from tests.work.test_generate import clip, routed, worker_program
-
-__all__ = ["clip"]
+from tests.work.test_processes import routed, worker_program
 
 pytestmark = pytest.mark.anyio
 

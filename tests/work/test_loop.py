@@ -1,0 +1,114 @@
+"""A whole worker: many jobs at once, some of them waiting, some stuck."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from rushes import ids
+from rushes.fetch import Fetcher
+from rushes.model import Job, JobState, VideoRequest
+from rushes.providers import Done, Pending
+from rushes.store import jobs
+from rushes.work.loop import Worker
+from tests.conftest import START_SECONDS
+from tests.work.conftest import MODEL, Set, opened
+
+pytestmark = pytest.mark.anyio
+
+
+@asynccontextmanager
+async def working(on: Set, release: asyncio.Event | None = None) -> AsyncIterator[asyncio.Task[None]]:
+    """A worker of this process, until the block ends; ``release`` is set first, so that nothing hangs in its hand."""
+    stop, fetcher = asyncio.Event(), Fetcher()
+    task = asyncio.create_task(Worker(on.studio, fetcher).run(stop))
+    try:
+        yield task
+    finally:
+        stop.set()
+        if release:
+            release.set()
+        await task
+        await fetcher.close()
+
+
+async def until(true: Callable[[], Awaitable[bool]], seconds: float = START_SECONDS) -> None:
+    async with asyncio.timeout(seconds):
+        while not await true():
+            await asyncio.sleep(0.02)
+
+
+async def test_a_provider_that_hangs_keeps_its_lease_and_does_not_block_others(
+    tmp_path: Path, database_url: str | None, clip: bytes
+) -> None:
+    async with opened(tmp_path / "data", database_url, clip, lease_seconds=0.6, worker_concurrency=4) as on:
+        gate = asyncio.Event()
+        on.provider.polls = [gate, Done("a source")]
+        hanging = await on.submit()
+        async with working(on, gate) as worker:
+            await until(lambda: _is(on, hanging, JobState.WAITING))
+            before = await on.row(hanging)
+            first_end = await on.run_at(hanging)
+            others = [await on.submit() for _ in range(6)]
+            for other in others:
+                await until(lambda other=other: _is(on, other, JobState.COMPLETED))  # type: ignore[misc]
+            await until(lambda: _later(on, hanging, first_end + 1200))
+            row = await on.row(hanging)
+            assert (row.state, row.owner, row.attempt) == (JobState.WAITING, before.owner, 1)
+            gate.set()
+            await until(lambda: _is(on, hanging, JobState.COMPLETED))
+            assert not worker.done()
+        assert on.provider.count("submit") == 7
+
+
+async def _is(on: Set, job: Job, state: JobState) -> bool:
+    return (await on.row(job)).state == state
+
+
+async def _later(on: Set, job: Job, moment: int) -> bool:
+    return await on.run_at(job) >= moment
+
+
+async def test_one_worker_of_concurrency_4_carries_500_waiting_jobs_that_nobody_holds(
+    tmp_path: Path, database_url: str | None, clip: bytes
+) -> None:
+    many = 500
+    async with opened(tmp_path / "data", database_url, clip, worker_concurrency=4) as on:
+        on.provider.polls = [Pending(3600)]
+        await _queue(on, many)
+        counts = "SELECT count(*), count(owner) FROM jobs WHERE state = :state"
+
+        async def all_wait() -> bool:
+            [(waiting, _)] = await on.studio.store.rows(counts, state=JobState.WAITING)
+            return bool(waiting == many)
+
+        async with working(on):
+            await until(all_wait, 60)
+            await until(lambda: _held_by_nobody(on))
+            # and it has a hand free for the next one
+            on.provider.polls = [Done("a source")]
+            last = await on.submit()
+            await until(lambda: _is(on, last, JobState.COMPLETED))
+            [(waiting, held)] = await on.studio.store.rows(counts, state=JobState.WAITING)
+            assert (waiting, held) == (many, 0)
+        assert (on.provider.count("submit"), on.provider.count("poll")) == (many + 1, many + 1)
+
+
+async def _held_by_nobody(on: Set) -> bool:
+    [(held,)] = await on.studio.store.rows("SELECT count(owner) FROM jobs")
+    return bool(held == 0)
+
+
+async def _queue(on: Set, many: int) -> None:
+    """So many submissions as one change."""
+    model = on.studio.config.video_models[MODEL]
+    async with on.studio.store.write() as tx:
+        for number in range(many):
+            request = VideoRequest(f"take {number}", MODEL, "9:16", 5)
+            item_id, price = ids.item_id(tx.now), model.credits(5)
+            job = Job(ids.uuid(), on.account_id, item_id, request, price, JobState.QUEUED, tx.now, "http://a.example")
+            await jobs.add(tx, job)
