@@ -47,7 +47,6 @@ class _Front:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == _LIST and scope["method"] == "GET":
-            scope["app"] = self._application
             await _answered(videos.page, scope, receive, send)
         else:
             await self._application(scope, receive, send)
@@ -88,13 +87,11 @@ class _Methods:
         await handler(scope, receive, send)
 
 
-def _lifespan(config: Config) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+def _lifespan(config: Config) -> Callable[[Starlette], AbstractAsyncContextManager[Mapping[str, object]]]:
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(app: Starlette) -> AsyncIterator[Mapping[str, object]]:
         async with Studio.open(config) as studio:
-            app.state.studio = studio
-            app.state.first_pages = videos.FirstPages()
-            yield
+            yield {"studio": studio, "first_pages": videos.FirstPages()}
 
     return lifespan
 

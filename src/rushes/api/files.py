@@ -37,7 +37,7 @@ class Span(NamedTuple):
 
 async def show(request: Request) -> Response:
     """``GET``: a file, or the range of it that is asked for."""
-    studio: Studio = request.app.state.studio
+    studio: Studio = request.state.studio
     account_id, name = request.path_params["account_id"], request.path_params["name"]
     match = _NAME.fullmatch(name)
     if not match or not ids.is_uuid(account_id) or not ids.is_uuid(match["file"]):

@@ -19,7 +19,7 @@ async def alive(request: Request) -> Response:
 
 async def ready(request: Request) -> Response:
     """The database answers and the storage takes a file; if not, which and why."""
-    studio: Studio = request.app.state.studio
+    studio: Studio = request.state.studio
     state = {
         "database": await _state(studio.store.rows("SELECT 1")),
         "storage": await _state(studio.blobs.check()),

@@ -16,7 +16,7 @@ from rushes.studio import Studio
 
 async def show(request: Request) -> Response:
     """``GET``: one job of the account."""
-    studio: Studio = request.app.state.studio
+    studio: Studio = request.state.studio
     headers = dict(request.scope["headers"])
     account = await auth.account(studio, headers)
     job_id: str = request.path_params["job_id"]

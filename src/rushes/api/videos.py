@@ -36,11 +36,11 @@ async def page(scope: Scope, receive: Receive, send: Send) -> None:
     Bare ASGI, because this is the hottest path there is: stored texts, joined. Clients that poll ask for the first
     page again and again; :class:`FirstPages` knows when its answer cannot have changed.
     """
-    studio: Studio = scope["app"].state.studio
+    studio: Studio = scope["state"]["studio"]
     if scope["query_string"]:
         await _send(send, await _answer(studio, scope, None))
         return
-    first_pages: FirstPages = scope["app"].state.first_pages
+    first_pages: FirstPages = scope["state"]["first_pages"]
     asked = (scope["client"] and scope["client"][0], *scope["headers"])
     same = first_pages.answered(studio.store.version())
     if asked not in same:
@@ -205,7 +205,7 @@ def _asked_model(info: ValidationInfo) -> VideoModel | None:
 
 async def submit(request: Request) -> Response:
     """``POST``: queue a video."""
-    studio: Studio = request.app.state.studio
+    studio: Studio = request.state.studio
     headers = dict(request.scope["headers"])
     account = await auth.account(studio, headers)
     models = studio.config.video_models
