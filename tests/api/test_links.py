@@ -4,60 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 
-import httpx2
 import pytest
 
-from rushes.model import Video
 from tests.api import sockets
 from tests.api.conftest import Take, beside
-from tests.api.library import account_of, enter, video
 from tests.api.takes import VIDEOS
 from tests.conftest import V1, Server
 
 PATH = V1 + VIDEOS
-UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
-ALWAYS = [
-    *("url", "id", "prompt", "aspectRatio", "createdDate", "model", "width", "height", "duration"),
-    *("previewImageUrl", "thumbnailImageUrl", "lastFrameImageUrl"),
-]
-
-
-class Shelf:
-    """A new account with a client of its own, and its library."""
-
-    def __init__(self, server: Server) -> None:
-        self.server = server
-        self.key = server.key()
-        self.account_id = account_of(server, self.key)
-        self.api = server.client(self.key)
-
-    def put(self, count: int, created: int | None = None) -> list[Video]:
-        entered = [video(self.account_id, number, created=created) for number in range(count)]
-        enter(self.server, *entered)
-        return entered
-
-    def page(self, **query: str) -> httpx2.Response:
-        return self.api.get(VIDEOS, params=query)
-
-    def walk(self) -> list[list[str]]:
-        """The ids of each page, from the first to the one without a token."""
-        pages: list[list[str]] = []
-        query: dict[str, str] = {}
-        while True:
-            body = self.page(**query).raise_for_status().json()
-            pages.append([item["id"] for item in body["items"]])
-            if "nextPageKey" not in body:
-                return pages
-            query = {"nextPageKey": body["nextPageKey"]}
-
-
-@pytest.fixture
-def shelf(server: Server) -> Iterator[Shelf]:
-    new = Shelf(server)
-    with new.api:
-        yield new
 
 
 def links(take: Take, *headers: bytes, server: Server | None = None) -> set[str]:
