@@ -13,6 +13,12 @@ from tests.conftest import Server
 NOON = 1_775_000_000_000
 """A moment, in milliseconds: 2026-03-31T23:33:20.000Z."""
 
+UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+ALWAYS = [
+    *("url", "id", "prompt", "aspectRatio", "createdDate", "model", "width", "height", "duration"),
+    *("previewImageUrl", "thumbnailImageUrl", "lastFrameImageUrl"),
+]
+
 
 def video(
     account_id: str, number: int = 0, *, created: int | None = None, request: VideoRequest | None = None

@@ -9,6 +9,7 @@ import pytest
 
 from tests.api import sockets
 from tests.api.conftest import Take, beside
+from tests.api.library import ALWAYS, UUID
 from tests.api.takes import VIDEOS
 from tests.conftest import V1, Server
 

@@ -18,16 +18,11 @@ from rushes.store import accounts, videos
 from rushes.studio import Studio
 from tests.api import sockets
 from tests.api.conftest import PROMPT, Take, beside
-from tests.api.library import NOON, account_of, add, enter, newest_first, video
+from tests.api.library import ALWAYS, NOON, UUID, account_of, add, enter, newest_first, video
 from tests.api.takes import VIDEOS
 from tests.conftest import V1, Server, serving, wait_until
 
 PATH = V1 + VIDEOS
-UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
-ALWAYS = [
-    *("url", "id", "prompt", "aspectRatio", "createdDate", "model", "width", "height", "duration"),
-    *("previewImageUrl", "thumbnailImageUrl", "lastFrameImageUrl"),
-]
 
 
 class Shelf:
