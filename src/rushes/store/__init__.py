@@ -72,7 +72,7 @@ async def open(data: Path, url: str | None = None, *, pool_size: int = 8) -> Sto
     store = await connect(data, url, pool_size=pool_size)
     try:
         await migrate(store)
-    except BaseException:
+    except BaseException:  # whatever it was goes on up; the connection must not stay open behind it
         await store.close()
         raise
     return store

@@ -73,7 +73,7 @@ class Sqlite:
             await self._begin()
             try:
                 yield SqliteTransaction(self._writer, self.clock_shift)
-            except BaseException:
+            except BaseException:  # also when the caller is cancelled: half a change is no change
                 await self._off_loop(self._roll_back)
                 raise
             await self._off_loop(self._commit)
