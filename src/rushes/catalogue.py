@@ -1,4 +1,4 @@
-"""The models a request may name: their ratios, durations, pixels and price in credits."""
+"""The models a request may name: their ratios, durations, pixels, inputs and price in credits."""
 
 from __future__ import annotations
 
@@ -28,6 +28,23 @@ class VideoModel:
         return self.credits_per_second * seconds
 
 
+@dataclass(frozen=True, slots=True)
+class ImageModel:
+    """What one model of images can be asked for. The first ratio is its default."""
+
+    name: str
+    sizes: Mapping[str, tuple[int, int]]
+    """Pixels (width, height) by aspect ratio, default first."""
+    credits: Decimal
+    """AI credits an image."""
+    takes_reference: bool = True
+
+    @property
+    def aspect_ratios(self) -> tuple[str, ...]:
+        """The ratios it takes, default first."""
+        return tuple(self.sizes)
+
+
 _PIXVERSE_720P = {
     "16:9": (1280, 720),
     "9:16": (720, 1280),
@@ -45,5 +62,22 @@ VIDEO_MODELS: Mapping[str, VideoModel] = {
         VideoModel("pixverse5.5", _PIXVERSE_720P, (5, 8, 10), Decimal("1.6")),
         VideoModel("veo3.1", _VEO_1080P, (4, 6, 8), Decimal(20)),
         VideoModel("veo3.1_fast", _VEO_1080P, (4, 6, 8), Decimal(10)),
+    )
+}
+
+STYLES = ("photorealistic", "artistic", "cartoon", "minimalist", "vintage", "futuristic")
+"""What an image may be asked to look like."""
+
+_ABOUT_A_MEGAPIXEL = {"1:1": (1024, 1024), "16:9": (1280, 720), "9:16": (720, 1280)}
+
+DEFAULT_IMAGE_MODEL = "seedream3.0"
+
+IMAGE_MODELS: Mapping[str, ImageModel] = {
+    model.name: model
+    for model in (
+        ImageModel("seedream3.0", _ABOUT_A_MEGAPIXEL, Decimal(2)),
+        ImageModel("flux-schnell", _ABOUT_A_MEGAPIXEL, Decimal("0.6"), takes_reference=False),
+        ImageModel("nanobanana", _ABOUT_A_MEGAPIXEL, Decimal(4)),
+        ImageModel("nanobanana-pro", _ABOUT_A_MEGAPIXEL, Decimal(14)),
     )
 }

@@ -5,10 +5,17 @@
     │   ├── InvalidBody
     │   └── InvalidQuery
     ├── Unauthorized                401
+    ├── InsufficientCredits         402: the account's month has no room for it; nothing was queued
     ├── NotFound                    404
     │   └── JobNotFound
+    ├── Conflict                    409: not in the state it is in
+    │   ├── JobNotFinished
+    │   ├── JobFinished
+    │   └── UploadTaken
     ├── TooLong                     413
     ├── RangeNotSatisfiable         416
+    ├── IdempotencyKeyReused        422: the key has been used with another body
+    ├── TooMany                     429: later; says when
     ├── JobFailed                   ends a job; its code is part of the API
     │   ├── InputBlocked            INPUT_BLOCKED
     │   ├── InputUnreachable        INPUT_UNREACHABLE
@@ -79,6 +86,12 @@ class Unauthorized(RushesError):
     code = "UNAUTHORIZED"
 
 
+class InsufficientCredits(RushesError):
+    """The account's credits of this month do not cover the request beside what is charged and under way."""
+
+    code = "INSUFFICIENT_CREDITS"
+
+
 class NotFound(RushesError):
     """There is nothing here, or nothing of this account's."""
 
@@ -95,6 +108,30 @@ class JobNotFound(NotFound):
         self.job_id = job_id
 
 
+class Conflict(RushesError):
+    """What was asked for does not fit the state things are in."""
+
+    code = "CONFLICT"
+
+
+class JobNotFinished(Conflict):
+    """Only a job that has ended can be cleaned."""
+
+    code = "JOB_NOT_FINISHED"
+
+
+class JobFinished(Conflict):
+    """Only a job under way can be cancelled."""
+
+    code = "JOB_FINISHED"
+
+
+class UploadTaken(Conflict):
+    """A signed link takes one file, and has taken it."""
+
+    code = "UPLOAD_TAKEN"
+
+
 class TooLong(RushesError):
     """The body is longer than the server takes."""
 
@@ -105,6 +142,23 @@ class RangeNotSatisfiable(RushesError):
     """The range asked for lies beyond the file."""
 
     code = "RANGE_NOT_SATISFIABLE"
+
+
+class IdempotencyKeyReused(RushesError):
+    """The key was sent before with another body: one of the two requests is a mistake."""
+
+    code = "IDEMPOTENCY_KEY_REUSED"
+
+
+class TooMany(RushesError):
+    """Too many requests, or too many jobs under way; ``retry_after`` is in seconds."""
+
+    code = "TOO_MANY_REQUESTS"
+    retryable = True
+
+    def __init__(self, sentence: str, retry_after: int) -> None:
+        super().__init__(sentence)
+        self.retry_after = retry_after
 
 
 class JobFailed(RushesError):

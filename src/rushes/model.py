@@ -1,4 +1,4 @@
-"""The words: what an account, a key, a job and a video are, and how a job may move.
+"""The words: what an account, a key, a job, a video and an image are, and how a job may move.
 
     queued ─→ submitting ─→ waiting ─→ collecting ─→ completed ─→ cleaned
       │           │            │            │
@@ -14,6 +14,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import ClassVar
+
+
+class Kind(StrEnum):
+    """What a job makes and a library holds. Text, because that is what rows hold."""
+
+    VIDEO = "video"
+    IMAGE = "image"
 
 
 class JobState(StrEnum):
@@ -73,6 +81,8 @@ class Key:
 class VideoRequest:
     """What was asked for, defaults filled in. URLs are as sent; ``seconds`` is the duration asked for."""
 
+    kind: ClassVar[Kind] = Kind.VIDEO
+
     prompt: str
     model: str
     aspect_ratio: str
@@ -82,6 +92,34 @@ class VideoRequest:
     reference_image_urls: tuple[str, ...] = ()
     webhook: str | None = None
 
+    @property
+    def input_urls(self) -> tuple[str, ...]:
+        """Every file it points at."""
+        alone = (self.first_frame_image_url, self.extend_video_url)
+        return (*(url for url in alone if url), *self.reference_image_urls)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRequest:
+    """What was asked for, defaults filled in."""
+
+    kind: ClassVar[Kind] = Kind.IMAGE
+
+    prompt: str
+    model: str
+    aspect_ratio: str
+    style: str | None = None
+    reference_image_url: str | None = None
+    webhook: str | None = None
+
+    @property
+    def input_urls(self) -> tuple[str, ...]:
+        """Every file it points at."""
+        return (self.reference_image_url,) if self.reference_image_url else ()
+
+
+Request = VideoRequest | ImageRequest
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -90,10 +128,10 @@ class Job:
     id: str
     account_id: str
     item_id: str
-    """The id its video will have."""
-    request: VideoRequest
+    """The id its video will have. An image's is its file's uuid, so that it is empty until there is one."""
+    request: Request
     credits: Decimal
-    """What it costs here if it succeeds: the rate times the seconds asked for."""
+    """What it costs here if it succeeds."""
     state: JobState
     created: int
     """Milliseconds since the epoch, by the database's clock, as every time here."""
@@ -110,10 +148,19 @@ class Job:
     submitted: int | None = None
     """When the provider gave the ticket."""
     progress: float | None = None
+    set_back: str | None = None
+    """The sentence of the last set-back, while the job waits for it to pass."""
+    cost: Decimal | None = None
+    """What the provider charged, in US dollars; ``None`` while that is unknown, which is not 0."""
     error_code: str | None = None
     error_message: str | None = None
     claimed: int = 0
     """When its present worker took it."""
+
+    @property
+    def kind(self) -> Kind:
+        """What it makes."""
+        return self.request.kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,16 +193,48 @@ class VideoFiles:
     @property
     def sidecar(self) -> str:
         """The item and its job as JSON: enough to rebuild the library from the files alone."""
-        return f"sidecars/{self.account_id}/{self.file_id}.json"
+        return _sidecar(self.account_id, self.file_id)
 
     @property
     def all(self) -> tuple[str, ...]:
-        """Every name, the MP4 first."""
+        """Every name, the MP4 first and the sidecar last."""
         return self.video, self.preview, self.thumbnail, self.last_frame, self.sidecar
 
     @property
     def _stem(self) -> str:
         return f"videos/user/{self.account_id}/{self.file_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFiles:
+    """The names of an image's file and of its sidecar."""
+
+    account_id: str
+    file_id: str
+
+    @property
+    def image(self) -> str:
+        """The PNG."""
+        return f"images/user/{self.account_id}/{self.file_id}.png"
+
+    @property
+    def sidecar(self) -> str:
+        """The item and its job as JSON."""
+        return _sidecar(self.account_id, self.file_id)
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Every name, the PNG first and the sidecar last."""
+        return self.image, self.sidecar
+
+
+def _sidecar(account_id: str, file_id: str) -> str:
+    return f"sidecars/{account_id}/{file_id}.json"
+
+
+Files = VideoFiles | ImageFiles
+
+FILES: Mapping[Kind, type[VideoFiles] | type[ImageFiles]] = {Kind.VIDEO: VideoFiles, Kind.IMAGE: ImageFiles}
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +257,32 @@ class Video:
     def files(self) -> VideoFiles:
         """The names of its files."""
         return VideoFiles(self.account_id, self.file_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A finished image. Its id is its file's uuid."""
+
+    file_id: str
+    account_id: str
+    job_id: str | None
+    request: ImageRequest
+    created: int
+    width: int
+    height: int
+
+    @property
+    def id(self) -> str:
+        """What the library calls it."""
+        return self.file_id
+
+    @property
+    def files(self) -> ImageFiles:
+        """The names of its files."""
+        return ImageFiles(self.account_id, self.file_id)
+
+
+Item = Video | Image
 
 
 def milliseconds(timestamp: str) -> int:

@@ -9,15 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
 
 from rushes.errors import JobFailed
+from rushes.model import Kind
 
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """The request's input files, fetched and checked; each path is a local file that lives until ``submit`` returns."""
+    """The request's input files, fetched and checked; each path is a local file that lives until ``submit`` returns.
+
+    An image has at most one reference and nothing else.
+    """
 
     first_frame: Path | None = None
     extend_video: Path | None = None
@@ -26,7 +31,7 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One video to make. ``job_id`` is a uuid fit to be an idempotency key; sizes are pixels."""
+    """One video or image to make. ``job_id`` is a uuid fit to be an idempotency key; sizes are pixels."""
 
     job_id: str
     model: str
@@ -35,7 +40,11 @@ class Order:
     width: int
     height: int
     seconds: int
+    """The length of a video; 0 for an image."""
     inputs: Inputs = field(default_factory=Inputs)
+    kind: Kind = Kind.VIDEO
+    style: str | None = None
+    """One of :data:`rushes.catalogue.STYLES`, for an image that was asked for in one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +60,16 @@ class Done:
     """Ready: ``source`` is whatever this provider's ``download`` needs (a URL, its own ticket)."""
 
     source: str
+    cost: Decimal | None = None
+    """What the provider charged, in US dollars; ``None`` where it does not say."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Ended without a video, for good."""
+    """Ended without a result, for good; ``cost`` is what was charged all the same."""
 
     error: JobFailed
+    cost: Decimal | None = None
 
 
 class Provider(Protocol):
@@ -80,4 +92,4 @@ class Provider(Protocol):
         """Ask how the order stands."""
 
     async def download(self, done: Done, to: Path) -> None:
-        """Write the finished MP4 to ``to``, streamed; a file that is there is overwritten."""
+        """Write the finished MP4 (of an image, the PNG, JPEG or WebP) to ``to``, streamed, over what is there."""
