@@ -28,7 +28,8 @@ from bench.wrk import CONNECTIONS, Load, Target, load, median
 from rushes import config
 from rushes.model import Account
 from rushes.paging import PAGE_SIZE, Cursor, SortKey
-from rushes.store import Store, accounts, videos
+from rushes.store import Store, accounts
+from rushes.store.library import VIDEOS
 from rushes.studio import Studio
 
 ROWS, SECONDS, ROUNDS = 1_000_000, 3, 5
@@ -147,7 +148,7 @@ async def _random_keys(store: Store, account_id: str) -> list[SortKey]:
     newest, oldest = await _ends(store, account_id)
     chance = random.Random(1)
     moments = (chance.randint(oldest[0].created, newest[-1].created) for _ in range(_TOKENS))
-    pages = [await videos.page(store, account_id, SortKey(moment, "~"), 1) for moment in moments]
+    pages = [await VIDEOS.page(store, account_id, SortKey(moment, "~"), 1) for moment in moments]
     return [page.last for page in pages if page.last]
 
 

@@ -23,7 +23,8 @@ from pathlib import Path
 from rushes import config, ids, media, wire
 from rushes.catalogue import VIDEO_MODELS
 from rushes.model import Account, Job, JobState, Video, VideoRequest
-from rushes.store import accounts, videos
+from rushes.store import accounts
+from rushes.store.library import VIDEOS
 from rushes.studio import Studio
 
 BATCH = 5000
@@ -51,8 +52,7 @@ async def seed(studio: Studio, name: str, count: int, *, files: bool = False, nu
 async def _enter(studio: Studio, account: Account, batch: list[Video]) -> None:
     async with studio.store.write() as tx:
         for video in batch:
-            await videos.add(tx, video)
-        await accounts.changed(tx, account.id)
+            await VIDEOS.add(tx, video)
 
 
 @dataclass

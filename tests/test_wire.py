@@ -60,7 +60,7 @@ ERRORS = sorted(set(all_errors()), key=lambda kind: kind.__name__)
 
 def item(**asked: Any) -> dict[str, Any]:
     made = video(ACCOUNT, file_id=FILE, request=replace(REQUEST, **asked))
-    found: dict[str, Any] = json.loads(wire.resolve(wire.video_item(made), ORIGIN))
+    found: dict[str, Any] = json.loads(wire.resolve(wire.item(made), ORIGIN))
     return found
 
 
@@ -130,7 +130,7 @@ def test_a_webhook_is_not_shown_in_an_item() -> None:
 def test_an_item_is_written_to_the_byte() -> None:
     made = video(ACCOUNT, file_id=FILE, id="20260409185147967f0c3a9b1d2e47586", created=1_775_760_707_967)
     stem = f"{ORIGIN}/videos/user/{ACCOUNT}/{FILE}"
-    assert wire.resolve(wire.video_item(made), ORIGIN).decode() == (
+    assert wire.resolve(wire.item(made), ORIGIN).decode() == (
         f'{{"url":"{stem}.mp4","id":"20260409185147967f0c3a9b1d2e47586","prompt":"A heron lifts off",'
         '"aspectRatio":"9:16","createdDate":"2026-04-09T18:51:47.967Z","model":"pixverse5.5","width":720,'
         f'"height":1280,"duration":"8s","previewImageUrl":"{stem}_preview.jpg",'
@@ -141,7 +141,7 @@ def test_an_item_is_written_to_the_byte() -> None:
 @given(prompt=anything, url=anything)
 def test_nothing_that_was_sent_breaks_the_json_or_forges_a_link(prompt: str, url: str) -> None:
     made = video(ACCOUNT, request=replace(REQUEST, prompt=prompt, first_frame_image_url=url, model=prompt))
-    stored = wire.video_item(made)
+    stored = wire.item(made)
     assert stored.count(wire.LINK) == 4
     [shown] = json.loads(wire.page([stored], None, ORIGIN))["items"]
     assert (shown["prompt"], shown["firstFrameImageUrl"], shown["model"]) == (prompt, url, prompt)
@@ -153,7 +153,7 @@ def test_nothing_that_was_sent_breaks_the_json_or_forges_a_link(prompt: str, url
 )
 def test_every_kind_of_character_comes_back_as_it_was_sent(character: str) -> None:
     prompt = f"{character}a{character * 2}\\u0001{character}"
-    stored = wire.video_item(video(ACCOUNT, request=replace(REQUEST, prompt=prompt)))
+    stored = wire.item(video(ACCOUNT, request=replace(REQUEST, prompt=prompt)))
     assert json.loads(wire.page([stored, stored], None, ORIGIN))["items"][1]["prompt"] == prompt
 
 
@@ -172,7 +172,7 @@ def test_the_token_is_there_only_when_more_follows() -> None:
 @given(anything, anything, st.integers(1000, 10**13))
 def test_a_stored_item_tells_its_place_whatever_else_it_says(prompt: str, url: str, created: int) -> None:
     told = replace(REQUEST, prompt=prompt, model=prompt, first_frame_image_url=url)
-    stored = wire.video_item(video(ACCOUNT, id="an id", created=created, request=told))
+    stored = wire.item(video(ACCOUNT, id="an id", created=created, request=told))
     assert wire.sort_key(stored) == (created, "an id")
 
 
@@ -188,7 +188,7 @@ def test_a_job_under_way_is_in_progress(state: str) -> None:
 
 def test_a_completed_job_tells_its_facts_in_order() -> None:
     done = job(ACCOUNT, state=JobState.COMPLETED)
-    told = wire.job(done, wire.video_item(video_of(done, FILE)), ORIGIN)
+    told = wire.job(done, wire.item(video_of(done, FILE)), ORIGIN)
     assert list(told) == ["job_id", "success", "data"]
     assert told["success"] is True
     assert list(told["data"]) == COMPLETED_KEYS
@@ -219,7 +219,7 @@ def test_a_cleaned_job_reads_cleaned_however_it_ended(error: str | None) -> None
 def test_in_progress_is_nowhere_in_a_completed_jobs_body_even_when_the_prompt_says_so() -> None:
     request = replace(REQUEST, prompt="work in-progress", first_frame_image_url="https://a/in-progress.png")
     done = job(ACCOUNT, state=JobState.COMPLETED, request=request)
-    assert "in-progress" not in wire.dumps(wire.job(done, wire.video_item(video_of(done, FILE)), ORIGIN))
+    assert "in-progress" not in wire.dumps(wire.job(done, wire.item(video_of(done, FILE)), ORIGIN))
 
 
 def test_in_progress_is_nowhere_in_a_failed_jobs_body_even_when_the_provider_says_so() -> None:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from rushes import wire
-from rushes.store import Store, videos
+from rushes.store import Store
+from rushes.store.library import VIDEOS
 
 VARIABLE = "BENCH_PEERS_DB"
 FIELDS = (
@@ -58,14 +59,14 @@ async def copy(store: Store, account_id: str, to: Path, origin: str) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(_TABLE)
     insert = f"INSERT INTO videos (account_id, created, {', '.join(FIELDS)}) VALUES ({', '.join('?' * 14)})"
-    page = await videos.page(store, account_id, None, _BATCH)
+    page = await VIDEOS.page(store, account_id, None, _BATCH)
     while True:
         connection.executemany(
             insert, [_columns(account_id, facts) for facts in json.loads(wire.page(page.items, None, origin))["items"]]
         )
         if page.last is None:
             break
-        page = await videos.page(store, account_id, page.last, _BATCH)
+        page = await VIDEOS.page(store, account_id, page.last, _BATCH)
     connection.execute(_INDEX)
     connection.commit()
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -22,14 +22,18 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from rushes.catalogue import VIDEO_MODELS, VideoModel
+from rushes.catalogue import IMAGE_MODELS, VIDEO_MODELS, ImageModel, VideoModel
 from rushes.errors import BadSetting
+from rushes.model import Kind
 
 _PREFIX = "RUSHES_"
 SANDBOX = "sandbox"
 _SECRETS = ("database_url",)
 # It goes into JSON as it is.
 _ADDRESS = re.compile(r'https?://[^/\s"\\\x00-\x1f][^\s"\\\x00-\x1f]*')
+
+Credits = Annotated[Decimal, Field(ge=0, max_digits=15, decimal_places=6)]
+"""An amount of AI credits: exact to a millionth, which is what the ledger counts in."""
 
 Names = Annotated[frozenset[str], NoDecode]
 """A set of words; in the environment, separated by commas."""
@@ -45,9 +49,16 @@ class Route(BaseModel):
 
     provider: str
     """A built-in provider's word, or a dotted path ``package.module:Class`` (``package.module.Class`` too)."""
+    kind: Kind = Kind.VIDEO
+    """What a model of one's own makes; the catalogue knows its own."""
     sizes: dict[str, tuple[PositiveInt, PositiveInt]] | None = None
     durations: tuple[PositiveInt, ...] | None = None
-    credits_per_second: Decimal | None = Field(default=None, ge=0)
+    credits_per_second: Credits | None = None
+    """The price of a video."""
+    credits: Credits | None = None
+    """The price of an image."""
+    takes_reference: bool = True
+    """Whether a model of images takes a reference image."""
 
     @property
     def options(self) -> dict[str, Any]:
@@ -80,6 +91,16 @@ class Config(BaseSettings):
     """How long a job stays with a worker that has stopped answering."""
     job_timeout_seconds: float = Field(default=24 * 3600, gt=0)
     """How long a provider may take before the job ends as ``PROVIDER_TIMEOUT``."""
+    credits_per_month: Credits = Decimal(1_000_000)
+    """What an account may spend in a month (UTC) that has no limit of its own."""
+    jobs_per_account: int = Field(default=1000, ge=1)
+    """Jobs an account may have under way; one more is refused with 429."""
+    requests_per_second: float | None = Field(default=None, gt=0)
+    """Requests a key may make in the long run, in each API process; no limit unless it is set."""
+    header_seconds: float = Field(default=20, gt=0)
+    """How long a client may take to send a request's line and headers."""
+    body_seconds: float = Field(default=60, gt=0)
+    """How long a client may take to send a JSON body; an upload may take ``input_seconds`` and a second a MiB more."""
     sweep_seconds: float = Field(default=3600, gt=0)
     """How old the leavings of a broken attempt are when they are deleted."""
     input_image_bytes: int = Field(default=50 * 2**20, gt=0)
@@ -111,30 +132,41 @@ class Config(BaseSettings):
     @model_validator(mode="after")
     def _declared(self) -> Self:
         for name, route in self.models.items():
-            missing = [f for f in ("sizes", "durations", "credits_per_second") if getattr(route, f) in (None, {}, ())]
-            if name not in VIDEO_MODELS and missing:
+            needed = ("sizes", "credits") if route.kind is Kind.IMAGE else ("sizes", "durations", "credits_per_second")
+            missing = [field for field in needed if getattr(route, field) in (None, {}, ())]
+            if name not in {**VIDEO_MODELS, **IMAGE_MODELS} and missing:
                 raise ValueError(f'models."{name}" is not in the catalogue, so it must declare {", ".join(missing)}')
         return self
 
     @property
     def video_models(self) -> dict[str, VideoModel]:
-        """What this server can make: the catalogue's models that have a route, and the operator's own."""
+        """The videos this server can make: the catalogue's models that have a route, and the operator's own."""
         if not self.models:
             return dict(VIDEO_MODELS)
-        return {name: self._video_model(name, route) for name, route in self.models.items()}
+        return {
+            name: _video_model(name, route)
+            for name, route in self.models.items()
+            if name in VIDEO_MODELS or (name not in IMAGE_MODELS and route.kind is Kind.VIDEO)
+        }
 
-    def _video_model(self, name: str, route: Route) -> VideoModel:
-        known = VIDEO_MODELS.get(name)
-        if known and not route.sizes and not route.durations and route.credits_per_second is None:
-            return known
-        return VideoModel(
-            name,
-            route.sizes or (known.sizes if known else {}),
-            route.durations or (known.durations if known else ()),
-            known.credits_per_second
-            if known and route.credits_per_second is None
-            else route.credits_per_second or Decimal(0),
-        )
+    @property
+    def image_models(self) -> dict[str, ImageModel]:
+        """The images this server can make, likewise."""
+        if not self.models:
+            return dict(IMAGE_MODELS)
+        return {
+            name: _image_model(name, route)
+            for name, route in self.models.items()
+            if name in IMAGE_MODELS or (name not in VIDEO_MODELS and route.kind is Kind.IMAGE)
+        }
+
+    @property
+    def offers(self) -> list[tuple[VideoModel | ImageModel, str | None]]:
+        """Every model of the contract and of the operator, with its provider, or ``None`` where it has no route."""
+        videos, images = {**VIDEO_MODELS, **self.video_models}, {**IMAGE_MODELS, **self.image_models}
+        models: dict[str, VideoModel | ImageModel] = {**videos, **images}
+        routes = {name: self.route(name) for name in models}
+        return [(model, route.provider if (route := routes[name]) else None) for name, model in models.items()]
 
     def route(self, model: str) -> Route | None:
         """Where ``model`` goes now; ``None`` when nothing here makes it any more."""
@@ -142,7 +174,7 @@ class Config(BaseSettings):
 
     @property
     def sandbox_only(self) -> bool:
-        """Whether nothing is configured, so that every video is a drawing."""
+        """Whether nothing is configured, so that every video and image is a drawing."""
         return not self.models
 
     @classmethod
@@ -157,6 +189,27 @@ class Config(BaseSettings):
         """What the command line says wins, then the environment, then files it names, then ``rushes.toml``."""
         toml = TomlConfigSettingsSource(settings_cls, _toml_file())
         return init_settings, env_settings, _SecretFiles(settings_cls), toml
+
+
+def _video_model(name: str, route: Route) -> VideoModel:
+    known = VIDEO_MODELS.get(name)
+    price = route.credits_per_second
+    return VideoModel(
+        name,
+        route.sizes or (known.sizes if known else {}),
+        route.durations or (known.durations if known else ()),
+        known.credits_per_second if known and price is None else price or Decimal(0),
+    )
+
+
+def _image_model(name: str, route: Route) -> ImageModel:
+    known = IMAGE_MODELS.get(name)
+    return ImageModel(
+        name,
+        route.sizes or (known.sizes if known else {}),
+        known.credits if known and route.credits is None else route.credits or Decimal(0),
+        known.takes_reference if known else route.takes_reference,
+    )
 
 
 class _SecretFiles(PydanticBaseSettingsSource):

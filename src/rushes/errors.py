@@ -12,6 +12,7 @@
     │   ├── JobNotFinished
     │   ├── JobFinished
     │   └── UploadTaken
+    ├── TooSlow                     408
     ├── TooLong                     413
     ├── RangeNotSatisfiable         416
     ├── IdempotencyKeyReused        422: the key has been used with another body
@@ -130,6 +131,12 @@ class UploadTaken(Conflict):
     """A signed link takes one file, and has taken it."""
 
     code = "UPLOAD_TAKEN"
+
+
+class TooSlow(RushesError):
+    """The client took too long to send its request."""
+
+    code = "REQUEST_TIMEOUT"
 
 
 class TooLong(RushesError):

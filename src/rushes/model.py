@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 
 class Kind(StrEnum):
@@ -137,6 +137,8 @@ class Job:
     """Milliseconds since the epoch, by the database's clock, as every time here."""
     origin: str
     """Scheme and host the request came to: an input URL that starts with it may be our own."""
+    cost: Decimal | None = None
+    """What the provider charged, in US dollars; ``None`` while that is unknown, which is not 0."""
     owner: str | None = None
     """The worker that holds it; ``None`` while nobody does."""
     attempt: int = 0
@@ -150,8 +152,6 @@ class Job:
     progress: float | None = None
     set_back: str | None = None
     """The sentence of the last set-back, while the job waits for it to pass."""
-    cost: Decimal | None = None
-    """What the provider charged, in US dollars; ``None`` while that is unknown, which is not 0."""
     error_code: str | None = None
     error_message: str | None = None
     claimed: int = 0
@@ -283,6 +283,37 @@ class Image:
 
 
 Item = Video | Image
+
+
+class Change(NamedTuple):
+    """One item that entered an account's libraries, with its stored text, or one that was deleted."""
+
+    revision: int
+    kind: Kind
+    item_id: str
+    created: int
+    """When the item was made."""
+    item: bytes | None
+    """``None``: it was deleted."""
+
+
+class Balance(NamedTuple):
+    """An account's month: AI credits charged, held by jobs under way, and the limit of the two together."""
+
+    spent: Decimal
+    held: Decimal
+    limit: Decimal
+
+
+class LedgerEntry(NamedTuple):
+    """One line of an account's ledger of AI credits."""
+
+    id: str
+    type: str
+    amount: Decimal
+    source: str
+    description: str
+    created: int
 
 
 def milliseconds(timestamp: str) -> int:

@@ -1,10 +1,11 @@
-"""Where a page begins: the sort key of a list, and the token that carries it to a client and back."""
+"""Pages: the sort key of a list, what of it is asked for, and the token that carries a place in it."""
 
 from __future__ import annotations
 
 import binascii
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -23,6 +24,32 @@ class SortKey(NamedTuple):
     created: int
     """Milliseconds since the epoch, UTC."""
     id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which items of a library are asked for: those that meet every condition. Times are milliseconds, exclusive."""
+
+    model: str | None = None
+    aspect_ratio: str | None = None
+    created_after: int | None = None
+    created_before: int | None = None
+    parent: str | None = None
+    """The uuid in the names of the file that they were made from."""
+    terms: tuple[str, ...] | None = None
+    """What their prompts must hold, as :mod:`rushes.search` cuts it; no terms are held by nothing."""
+
+    @property
+    def columns(self) -> dict[str, object]:
+        """The conditions on columns, by their names."""
+        told = {
+            "model": self.model,
+            "aspect_ratio": self.aspect_ratio,
+            "created_after": self.created_after,
+            "created_before": self.created_before,
+            "parent": self.parent,
+        }
+        return {name: value for name, value in told.items() if value is not None}
 
 
 class Cursor:

@@ -5,18 +5,46 @@ Reads go straight to ``store``; whatever changes a row goes through a verb here.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Self
+from decimal import Decimal
+from pathlib import Path
+from typing import NamedTuple, Self
 
-from rushes import ids, store
+from rushes import ids, store, wire
 from rushes.blobs import Blobs
 from rushes.config import Config
-from rushes.errors import JobFailed, LeaseLost
-from rushes.model import Job, JobState, Video, VideoFiles, VideoRequest
+from rushes.errors import (
+    Cancelled,
+    JobFailed,
+    JobFinished,
+    JobNotFinished,
+    JobNotFound,
+    LeaseLost,
+    Unavailable,
+    UploadTaken,
+)
+from rushes.model import FILES, Files, Item, Job, JobState, Kind, Request, VideoRequest
 from rushes.providers.routes import Routes
-from rushes.store import Store, accounts, drafts, jobs, videos
+from rushes.store import Store, Transaction, accounts, credits, drafts, idempotency, jobs, trash, uploads, webhooks
+from rushes.store.idempotency import Once
+from rushes.store.library import LIBRARIES
+from rushes.store.uploads import Upload
+
+log = logging.getLogger(__name__)
+
+_UPLOAD_MS = 86_400_000
+# A server that takes this long to keep what it has received has lost its claim to it.
+_UPLOAD_MARGIN = 60.0
+
+
+class Given(NamedTuple):
+    """The text of an answer; ``replayed`` when it was given before, under the same idempotency key."""
+
+    text: str
+    replayed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +57,8 @@ class Studio:
     routes: Routes
     secret: bytes
     """Signs page tokens; the same in every process on this database."""
+    upload_secret: bytes
+    """Signs the links that take uploads, likewise."""
 
     @classmethod
     @asynccontextmanager
@@ -42,8 +72,8 @@ class Studio:
         await blobs.open()
         database = await store.open(config.data, config.database_url)
         try:
-            secret = await store.secret(database, "page tokens")
-            yield cls(config, database, blobs, Routes(config), secret)
+            secrets = [await store.secret(database, name) for name in ("page tokens", "uploads")]
+            yield cls(config, database, blobs, Routes(config), *secrets)
         finally:
             await database.close()
 
@@ -59,22 +89,155 @@ class Studio:
         async with self.store.write() as tx:
             return await accounts.revoke_key(tx, key_id)
 
-    async def submit_video(self, account_id: str, request: VideoRequest, origin: str) -> Job:
-        """Queue a checked request."""
-        price = self.config.video_models[request.model].credits(request.seconds)
+    async def set_credits(self, account: str, amount: Decimal | None) -> bool:
+        """What an account may spend in a month; ``None``: the server's default. ``False``: there is no such account."""
         async with self.store.write() as tx:
-            job = Job(
-                id=ids.uuid(),
-                account_id=account_id,
-                item_id=ids.item_id(tx.now),
-                request=request,
-                credits=price,
-                state=JobState.QUEUED,
-                created=tx.now,
-                origin=origin,
-            )
+            return await credits.set_limit(tx, account, amount)
+
+    async def submit(self, account_id: str, request: Request, origin: str, once: Once | None = None) -> Given:
+        """Queue a checked request; the answer to it.
+
+        Raises:
+            InsufficientCredits, TooMany: nothing was queued.
+            IdempotencyKeyReused: ``once`` was used with another body.
+        """
+        async with self.store.write() as tx:
+            job = self._new_job(tx, account_id, request, origin)
+            answer = wire.dumps(wire.submitted(job.id))
+            given = await idempotency.claim(tx, account_id, once, answer) if once else None
+            if given is not None:
+                return Given(given, replayed=True)
+            await credits.hold(tx, job, self.config.credits_per_month, self.config.jobs_per_account)
             await jobs.add(tx, job)
-        return job
+        return Given(answer, replayed=False)
+
+    def _new_job(self, tx: Transaction, account_id: str, request: Request, origin: str) -> Job:
+        return Job(
+            id=ids.uuid(),
+            account_id=account_id,
+            item_id=ids.item_id(tx.now) if request.kind is Kind.VIDEO else "",
+            request=request,
+            credits=self._price(request),
+            state=JobState.QUEUED,
+            created=tx.now,
+            origin=origin,
+        )
+
+    def _price(self, request: Request) -> Decimal:
+        if isinstance(request, VideoRequest):
+            return self.config.video_models[request.model].credits(request.seconds)
+        return self.config.image_models[request.model].credits
+
+    async def cancel_job(self, account_id: str, job_id: str, once: Once | None = None) -> Given:
+        """End a job under way. A worker that is busy with it throws its work away.
+
+        Raises:
+            JobNotFound: there is no such job; JobFinished: it has ended.
+        """
+        answer = wire.dumps(wire.SUCCESS)
+        error = Cancelled("The job was cancelled; submit it again if you want it after all.")
+        async with self.store.write() as tx:
+            given = await idempotency.claim(tx, account_id, once, answer) if once else None
+            if given is not None:
+                return Given(given, replayed=True)
+            job = await jobs.cancel(tx, account_id, job_id, error)
+            if job is None:
+                if await jobs.get(tx, account_id, job_id) is None:
+                    raise JobNotFound(job_id)
+                raise JobFinished("The job has ended; only a job under way can be cancelled.")
+            await self._ended(tx, job)
+        return Given(answer, replayed=False)
+
+    async def clean_job(self, account_id: str, job_id: str) -> None:
+        """Delete what a job made, item and files; a repeat changes nothing.
+
+        Raises:
+            JobNotFound: there is no such job; JobNotFinished: it is under way.
+        """
+        async with self.store.write() as tx:
+            job = await jobs.get(tx, account_id, job_id)
+            if job is None:
+                raise JobNotFound(job_id)
+            if not await jobs.clean(tx, account_id, job_id):
+                raise JobNotFinished("The job is under way; cancel it first, or wait for its end.")
+            files = await self._take_out(tx, account_id, job.kind, job.item_id)
+        await self._delete(files)
+
+    async def delete_item(self, account_id: str, kind: Kind, item_id: str) -> bool:
+        """Delete an item and its files, and mark its job as cleaned; ``False`` when there is no such item."""
+        async with self.store.write() as tx:
+            entry = await LIBRARIES[kind].entry(tx, account_id, item_id)
+            # The job first, as everywhere: two changes that lock in the same order cannot wait for each other.
+            if entry and entry.job_id:
+                await jobs.clean(tx, account_id, entry.job_id)
+            files = await self._take_out(tx, account_id, kind, item_id)
+        await self._delete(files)
+        return files is not None
+
+    async def _take_out(self, tx: Transaction, account_id: str, kind: Kind, item_id: str) -> Files | None:
+        """The row goes first; where its files are is noted until they are gone too."""
+        removed = await LIBRARIES[kind].remove(tx, account_id, item_id)
+        if removed is None:
+            return None
+        await trash.add(tx, kind, account_id, removed.file_id)
+        return FILES[kind](account_id, removed.file_id)
+
+    async def _delete(self, files: Files | None) -> None:
+        if files is None:
+            return
+        try:
+            await self.empty_trash(files)
+        except Unavailable as error:
+            log.warning("the files of a deleted item are left to the sweep: %s", error.sentence)
+
+    async def empty_trash(self, files: Files) -> None:
+        """Delete files whose item has gone, and then the note of them."""
+        for name in files.all:
+            await self.blobs.delete(name)
+        async with self.store.write() as tx:
+            await trash.remove(tx, files.file_id)
+
+    async def announce_upload(
+        self, account_id: str, extension: str, content_type: str, told: Callable[[Upload], str], once: Once | None
+    ) -> Given:
+        """Make room for one file, and tell of it."""
+        async with self.store.write() as tx:
+            name = ids.uuid()
+            path = f"uploads/user/{account_id}/{name}.{extension}"
+            upload = Upload(name, account_id, path, content_type, tx.now + _UPLOAD_MS)
+            answer = told(upload)
+            given = await idempotency.claim(tx, account_id, once, answer) if once else None
+            if given is not None:
+                return Given(given, replayed=True)
+            await uploads.add(tx, upload)
+        return Given(answer, replayed=False)
+
+    @asynccontextmanager
+    async def receiving(
+        self, upload: Upload, seconds: float
+    ) -> AsyncIterator[tuple[Path, Callable[[int], Awaitable[None]]]]:
+        """A place to write an upload's file to, for nobody else at the same time, and what keeps it, told its size.
+
+        Raises:
+            UploadTaken: the file is there, or is being received.
+        """
+        async with self.store.write() as tx:
+            claim = await uploads.claim(tx, upload.id, seconds + _UPLOAD_MARGIN)
+
+        async def take(size: int) -> None:
+            await self.blobs.put(upload.name, file)
+            async with self.store.write() as tx:
+                if not await uploads.received(tx, upload.id, claim, size):
+                    raise UploadTaken("The file took too long, and the link was used for another.")
+
+        try:
+            with self.blobs.workspace() as folder:
+                file = folder / "upload"
+                yield file, take
+        except BaseException:  # whoever sent it may try again
+            async with self.store.write() as tx:
+                await uploads.free(tx, upload.id, claim)
+            raise
 
     async def now(self) -> int:
         """The database's clock, in milliseconds since the epoch."""
@@ -123,30 +286,44 @@ class Studio:
         """End a job with a code for programs and a sentence for people."""
         ended = replace(job, state=JobState.FAILED, error_code=error.code, error_message=error.sentence)
         async with self.store.write() as tx:
-            return await jobs.ended(tx, job, ended)
+            ended = await jobs.ended(tx, job, ended)
+            await self._ended(tx, ended)
+        return ended
 
-    async def announce_files(self, job: Job) -> VideoFiles:
+    async def _ended(self, tx: Transaction, job: Job) -> None:
+        """What goes with the end of a job that made nothing: its credits are free again, and the world is told."""
+        await credits.release(tx, job)
+        await self._tell(tx, job, None)
+
+    async def _tell(self, tx: Transaction, job: Job, item: bytes | None) -> None:
+        if job.request.webhook is not None:
+            told = wire.job(job, item, self.config.public_url or job.origin)
+            await webhooks.add(tx, job.account_id, job.id, job.request.webhook, wire.dumps(told))
+
+    async def announce_files(self, job: Job) -> Files:
         """Names for the files of this attempt, noted before any of them is written."""
-        draft = drafts.Draft(ids.uuid(), job.account_id)
+        draft = drafts.Draft(ids.uuid(), job.account_id, job.kind)
         async with self.store.write() as tx:
             await drafts.add(tx, draft, job.id)
-        return VideoFiles(draft.account_id, draft.file_id)
+        return draft.files
 
-    async def enter_video(self, job: Job, video: Video) -> Job:
-        """The end of a job that went well: the item is in the library, all at once or not at all.
+    async def enter(self, job: Job, item: Item, parents: frozenset[str] = frozenset()) -> Job:
+        """The end of a job that went well: item, charge, change and webhook, all at once or not at all. ``parents``
+        are the uuids in the names of our own files that it was made from.
 
         Raises:
             LeaseLost: another worker has the job; nothing was entered.
         """
         async with self.store.write() as tx:
-            job = await jobs.ended(tx, job, replace(job, state=JobState.COMPLETED))
-            if not await drafts.enter(tx, video.file_id):
+            job = await jobs.ended(tx, job, replace(job, state=JobState.COMPLETED, item_id=item.id))
+            if not await drafts.enter(tx, item.file_id):
                 raise LeaseLost(f"The files of job {job.id} were swept while its worker was away.")
-            await videos.add(tx, video)
-            await accounts.changed(tx, video.account_id)
+            await LIBRARIES[job.kind].add(tx, item, parents)
+            await credits.charge(tx, job)
+            await self._tell(tx, job, wire.item(item))
         return job
 
-    async def drop_files(self, files: VideoFiles) -> None:
+    async def drop_files(self, files: Files) -> None:
         """Delete an attempt's files, unless they have entered the library meanwhile; then the note of them."""
         async with self.store.write() as tx:
             if not await drafts.condemn(tx, files.file_id):

@@ -12,8 +12,25 @@ from decimal import Decimal
 from typing import Any
 
 from rushes import errors
-from rushes.model import Job, JobState, Video, milliseconds, timestamp
+from rushes.catalogue import STYLES, ImageModel, VideoModel
+from rushes.model import (
+    Balance,
+    Change,
+    Image,
+    Item,
+    Job,
+    JobState,
+    Kind,
+    LedgerEntry,
+    Video,
+    VideoRequest,
+    milliseconds,
+    timestamp,
+)
 from rushes.paging import SortKey
+
+PLAN = "Rushes"
+"""The one plan there is: the vendor's ledger names one in each line."""
 
 LINK = b"\x01"
 """Stands for scheme and host. JSON text never holds this character raw, so nothing a user sent can be taken for it."""
@@ -23,10 +40,15 @@ _PAGE_START = b'{"items":['
 STATUS: Mapping[type[errors.RushesError], int] = {
     errors.InvalidRequest: 400,
     errors.Unauthorized: 401,
+    errors.InsufficientCredits: 402,
     errors.NotFound: 404,
     errors.JobNotFound: 404,
+    errors.TooSlow: 408,
+    errors.Conflict: 409,
     errors.TooLong: 413,
     errors.RangeNotSatisfiable: 416,
+    errors.IdempotencyKeyReused: 422,
+    errors.TooMany: 429,
     errors.Unavailable: 503,
     errors.RushesError: 500,
 }
@@ -35,6 +57,7 @@ MESSAGE: Mapping[int, str] = {
     401: "Unauthorized",
     404: "Not Found",
     405: "Method Not Allowed",
+    408: "Request Timeout",
     413: "Request Too Long",
     416: "Range Not Satisfiable",
     429: "Too Many Requests",
@@ -42,15 +65,15 @@ MESSAGE: Mapping[int, str] = {
     503: "Service Unavailable",
 }
 
-_FINISHED_KEYS = (
-    "url",
-    "duration",
-    "width",
-    "height",
-    "thumbnailImageUrl",
-    "lastFrameImageUrl",
-    "previewImageUrl",
-)
+_TOLD_WITH_CODE = (errors.InsufficientCredits, errors.Conflict, errors.IdempotencyKeyReused)
+
+_FINISHED_KEYS: Mapping[Kind, Sequence[str]] = {
+    Kind.VIDEO: (
+        *("url", "duration", "width", "height"),
+        *("thumbnailImageUrl", "lastFrameImageUrl", "previewImageUrl"),
+    ),
+    Kind.IMAGE: ("url", "width", "height"),
+}
 
 
 def dumps(value: object) -> str:
@@ -63,8 +86,13 @@ def resolve(text: bytes, origin: str) -> bytes:
     return text.replace(LINK, origin.encode())
 
 
-def video_item(video: Video) -> bytes:
-    """One item of the library (A1): keys in the contract's order, links waiting for their host."""
+def item(item: Item) -> bytes:
+    """One item of a library: keys in the contract's order, links waiting for their host."""
+    members = _video(item) if isinstance(item, Video) else _image(item)
+    return ("{" + ",".join(members) + "}").encode()
+
+
+def _video(video: Video) -> list[str]:
     request, files = video.request, video.files
     members = [
         _member("url", _link(files.video)),
@@ -85,25 +113,45 @@ def video_item(video: Video) -> bytes:
         "referenceImageUrls": list(request.reference_image_urls) or None,
         "extendVideoUrl": request.extend_video_url,
     }
-    members += [_member(name, dumps(value)) for name, value in optional.items() if value is not None]
-    return ("{" + ",".join(members) + "}").encode()
+    return members + _sent(optional)
 
 
-def sidecar(job: Job, video: Video) -> str:
-    """What lies beside an MP4: the item (its links without a host) and its job, enough to make the rows again."""
+def _image(image: Image) -> list[str]:
+    request = image.request
+    members = [
+        _member("url", _link(image.files.image)),
+        _member("id", dumps(image.id)),
+        _member("prompt", dumps(request.prompt)),
+        _member("aspectRatio", dumps(request.aspect_ratio)),
+        _member("createdDate", dumps(timestamp(image.created))),
+        _member("model", dumps(request.model)),
+        _member("width", dumps(image.width)),
+        _member("height", dumps(image.height)),
+    ]
+    return members + _sent({"style": request.style, "referenceImageUrl": request.reference_image_url})
+
+
+def _sent(optional: Mapping[str, object]) -> list[str]:
+    return [_member(name, dumps(value)) for name, value in optional.items() if value is not None]
+
+
+def sidecar(job: Job, made: Item) -> str:
+    """What lies beside a file: the item (its links without a host) and its job, enough to make the rows again."""
+    asked = job.request
     told = {
         "version": 1,
-        "accountId": video.account_id,
-        "fileId": video.file_id,
-        "seconds": video.seconds,
-        "item": json.loads(resolve(video_item(video), "")),
+        "kind": job.kind,
+        "accountId": made.account_id,
+        "fileId": made.file_id,
+        **({"seconds": made.seconds} if isinstance(made, Video) else {}),
+        "item": json.loads(resolve(item(made), "")),
         "job": {
             "jobId": job.id,
             "origin": job.origin,
             "createdDate": timestamp(job.created),
-            "durationAsked": f"{job.request.seconds}s",
+            **({"durationAsked": f"{asked.seconds}s"} if isinstance(asked, VideoRequest) else {}),
             "aiCreditsUsed": str(job.credits),
-            "webhook": job.request.webhook,
+            "webhook": asked.webhook,
             "ticket": job.ticket,
         },
     }
@@ -148,15 +196,26 @@ def page(items: Sequence[bytes], token: str | None, origin: str) -> bytes:
     return resolve(b",".join(pieces), origin)
 
 
+SUCCESS = {"success": True}
+"""The answer to a change that has nothing else to say."""
+
+
 def submitted(job_id: str) -> dict[str, Any]:
     """The answer to a submission (A2)."""
     return {"success": True, "data": {"jobId": job_id}}
 
 
 def job(job: Job, item: bytes | None, origin: str) -> dict[str, Any]:
-    """How a job stands (A4); ``item`` is its video's stored text once it is completed."""
+    """How a job stands (A4); ``item`` is its item's stored text once it is completed."""
     data = _job_data(job, item, origin)
     return {"job_id": job.id, "success": data["status"] != "failed", "data": data}
+
+
+def jobs(listed: Sequence[tuple[Job, bytes | None]], token: str | None, origin: str) -> dict[str, Any]:
+    """A page of jobs (A5): here the last one says ``null``."""
+    told = [(job, _job_data(job, item, origin)) for job, item in listed]
+    items = [{"success": data["status"] != "failed", "data": {"jobId": job.id, **data}} for job, data in told]
+    return {"items": items, "nextPageKey": token}
 
 
 def _job_data(job: Job, item: bytes | None, origin: str) -> dict[str, Any]:
@@ -167,8 +226,57 @@ def _job_data(job: Job, item: bytes | None, origin: str) -> dict[str, Any]:
     if item is None:
         return {"status": "in-progress"}
     facts = json.loads(resolve(item, origin))
-    finished = {name: facts[name] for name in _FINISHED_KEYS}
+    finished = {name: facts[name] for name in _FINISHED_KEYS[job.kind]}
     return {"status": "completed", **finished, "aiCreditsUsed": number(job.credits)}
+
+
+def job_detail(job: Job, item_id: str | None, provider: str | None) -> dict[str, Any]:
+    """What a person wants to see of a job (C)."""
+    failed = {"code": job.error_code, "message": job.error_message} if job.error_code else None
+    return {
+        "jobId": job.id,
+        "kind": job.kind,
+        "model": job.request.model,
+        "prompt": job.request.prompt,
+        "state": job.state,
+        "waitingFor": _waiting_for(job),
+        "progress": job.progress,
+        "createdDate": timestamp(job.created),
+        "itemId": item_id,
+        "error": failed,
+        "credits": number(job.credits),
+        "cost": None if job.cost is None else number(job.cost),
+        "provider": provider,
+        "request": request(job),
+    }
+
+
+def _waiting_for(job: Job) -> str | None:
+    return None if job.state.ended else job.set_back or _WAITS[job.state]
+
+
+_WAITS: Mapping[JobState, str] = {
+    JobState.QUEUED: "a worker",
+    JobState.SUBMITTING: "the provider to take the order",
+    JobState.WAITING: "the provider to make it",
+    JobState.COLLECTING: "the result to be fetched and examined",
+}
+
+
+def request(job: Job) -> dict[str, Any]:
+    """What was asked for, in the words of the request: it can be sent again as it is."""
+    asked = job.request
+    told: dict[str, Any] = {"prompt": asked.prompt, "model": asked.model, "aspectRatio": asked.aspect_ratio}
+    if isinstance(asked, VideoRequest):
+        told |= {
+            "duration": f"{asked.seconds}s",
+            "firstFrameImageUrl": asked.first_frame_image_url,
+            "extendVideoUrl": asked.extend_video_url,
+            "referenceImageUrls": list(asked.reference_image_urls) or None,
+        }
+    else:
+        told |= {"style": asked.style, "referenceImageUrl": asked.reference_image_url}
+    return {name: value for name, value in {**told, "webhook": asked.webhook}.items() if value is not None}
 
 
 def _sentence(told: str) -> str:
@@ -179,6 +287,71 @@ def _sentence(told: str) -> str:
 def number(amount: Decimal) -> int | float:
     """An amount as a JSON number: ``8``, not ``8.0``."""
     return int(amount) if amount == amount.to_integral_value() else float(amount)
+
+
+def upload(name: str, query: str, origin: str) -> dict[str, Any]:
+    """Where to send a file to, and where it will be (A5)."""
+    url = f"{origin}/{name}"
+    return {"success": True, "data": {"signedUrl": f"{url}?{query}", "url": url, "key": name}}
+
+
+def quota(balance: Balance) -> dict[str, Any]:
+    """What an account may spend this month (A5)."""
+    nothing = {"used": 0, "limit": 0}
+    return {
+        "videoMinutes": nothing,
+        "transcriptionMinutes": nothing,
+        "elevenLabsVoiceOverMinutes": nothing,
+        "aiCredits": {"used": number(balance.spent), "limit": number(balance.limit)},
+    }
+
+
+def ledger_entry(entry: LedgerEntry) -> dict[str, Any]:
+    """One line of the ledger (A5)."""
+    return {
+        "transactionId": entry.id,
+        "type": entry.type,
+        "amount": number(entry.amount),
+        "source": entry.source,
+        "description": entry.description,
+        "plan": PLAN,
+        "transactionDate": timestamp(entry.created),
+    }
+
+
+def model(model: VideoModel | ImageModel, provider: str | None) -> dict[str, Any]:
+    """What a model can be asked for (C); ``provider`` is ``None`` where this server has no route to one."""
+    is_video = isinstance(model, VideoModel)
+    told: dict[str, Any] = {
+        "model": model.name,
+        "kind": Kind.VIDEO if is_video else Kind.IMAGE,
+        "configured": provider is not None,
+        "provider": provider,
+        "aspectRatios": list(model.aspect_ratios),
+        "sizes": {ratio: list(size) for ratio, size in model.sizes.items()},
+    }
+    if isinstance(model, VideoModel):
+        inputs = ["firstFrameImageUrl", "extendVideoUrl", "referenceImageUrls"]
+        durations = [f"{seconds}s" for seconds in model.durations]
+        return {**told, "durations": durations, "creditsPerSecond": number(model.credits_per_second), "inputs": inputs}
+    inputs = ["referenceImageUrl"] if model.takes_reference else []
+    return {**told, "styles": list(STYLES), "credits": number(model.credits), "inputs": inputs}
+
+
+def changes(listed: Sequence[Change], since: str, origin: str, *, more: bool) -> dict[str, Any]:
+    """A stretch of the change feed (C); ``since`` is what to ask with next."""
+    told = [_change(change, origin) for change in listed]
+    return {"changes": told, "since": since, "more": more}
+
+
+def _change(change: Change, origin: str) -> dict[str, Any]:
+    told = {
+        "type": "deleted" if change.item is None else "added",
+        "kind": change.kind,
+        "id": change.item_id,
+        "createdDate": timestamp(change.created),
+    }
+    return told if change.item is None else {**told, "item": json.loads(resolve(change.item, origin))}
 
 
 def job_not_found(job_id: str) -> dict[str, Any]:
@@ -202,4 +375,6 @@ def error(error: errors.RushesError) -> dict[str, Any]:
     if isinstance(error, errors.InvalidRequest):
         fields = [{"name": name, "errors": complaint} for name, complaint in error.fields.items()]
         return {"code": error.code, "message": error.sentence, "fields": fields}
+    if isinstance(error, _TOLD_WITH_CODE):
+        return {"code": error.code, "message": error.sentence}
     return {"message": MESSAGE[status(error)]}

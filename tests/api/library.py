@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from rushes import ids
 from rushes.model import Video, VideoRequest
-from rushes.store import accounts, videos
+from rushes.store import accounts
+from rushes.store.library import VIDEOS
 from rushes.studio import Studio
 from tests.conftest import Server
 
@@ -48,8 +49,7 @@ async def add(studio: Studio, entered: Iterable[Video]) -> None:
     """Enter videos, as one change."""
     async with studio.store.write() as tx:
         for each in entered:
-            await videos.add(tx, each)
-            await accounts.changed(tx, each.account_id)
+            await VIDEOS.add(tx, each)
 
 
 def enter(server: Server, *entered: Video) -> None:

@@ -14,7 +14,7 @@ import pytest
 from rushes import ids
 from rushes.model import Video, VideoRequest
 from rushes.paging import Cursor, SortKey
-from rushes.store import accounts, videos
+from rushes.store import accounts, library
 from rushes.studio import Studio
 from tests.api import sockets
 from tests.api.conftest import PROMPT, Take, beside
@@ -385,8 +385,7 @@ def test_after_each_insert_the_very_next_answer_shows_it_and_a_revoked_key_is_re
 def remove(shelf: Shelf, one: Video) -> None:
     async def act(studio: Studio) -> None:
         async with studio.store.write() as tx:
-            assert await videos.remove(tx, shelf.account_id, one.id) == one.file_id
-            await accounts.changed(tx, shelf.account_id)
+            assert await library.VIDEOS.remove(tx, shelf.account_id, one.id)
 
     shelf.server.do(act)
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rushes.model import Job
+from rushes.model import Job, VideoRequest
 from rushes.store import jobs
 from tests.api import sockets
 from tests.api.library import account_of
@@ -79,6 +79,12 @@ def request_of(desk: Server, clerk: httpx2.Client, job_id: str) -> Job:
     return job
 
 
+def asked_of(desk: Server, clerk: httpx2.Client, job_id: str) -> VideoRequest:
+    request = request_of(desk, clerk, job_id).request
+    assert isinstance(request, VideoRequest)
+    return request
+
+
 # --- the answer ---
 
 
@@ -89,11 +95,11 @@ def test_a_prompt_alone_gives_a_job_that_is_in_progress(clerk: httpx2.Client) ->
 
 
 def test_defaults_are_the_models_first_ratio_and_duration(desk: Server, clerk: httpx2.Client) -> None:
-    request = request_of(desk, clerk, accepted(post(clerk, **GOOD))).request
+    request = asked_of(desk, clerk, accepted(post(clerk, **GOOD)))
     assert (request.model, request.aspect_ratio, request.seconds) == ("pixverse5.5", "16:9", 5)
     # B6: without aspectRatio the model's default holds even with a first frame
     with_frame = accepted(post(clerk, **GOOD, model="veo3.1", firstFrameImageUrl=LINK))
-    request = request_of(desk, clerk, with_frame).request
+    request = asked_of(desk, clerk, with_frame)
     assert (request.aspect_ratio, request.seconds, request.first_frame_image_url) == ("16:9", 4, LINK)
 
 
@@ -124,7 +130,7 @@ def test_the_charge_is_the_rate_times_the_seconds_asked_for(
     ids=["5", "5000", "5 emoji", "5000 emoji", "spaces", "breaks", "json", "controls", "sql"],
 )
 def test_5_to_5000_code_points_are_a_prompt_kept_as_sent(desk: Server, clerk: httpx2.Client, prompt: str) -> None:
-    assert request_of(desk, clerk, accepted(post(clerk, prompt=prompt))).request.prompt == prompt
+    assert asked_of(desk, clerk, accepted(post(clerk, prompt=prompt))).prompt == prompt
 
 
 @pytest.mark.parametrize(
@@ -165,7 +171,7 @@ def test_each_ratio_and_duration_of_a_model_is_accepted(desk: Server, clerk: htt
     for ratio in ratios:
         for duration in durations:
             job_id = accepted(post(clerk, **GOOD, model=model, aspectRatio=ratio, duration=duration))
-    request = request_of(desk, clerk, job_id).request
+    request = asked_of(desk, clerk, job_id)
     assert (request.model, request.aspect_ratio, f"{request.seconds}s") == (model, ratios[-1], durations[-1])
 
 
@@ -208,7 +214,7 @@ def test_at_most_one_input_more_names_each_of_them(clerk: httpx2.Client, names: 
 @pytest.mark.parametrize("name", INPUTS)
 def test_one_input_is_fine_with_the_others_null(desk: Server, clerk: httpx2.Client, name: str) -> None:
     sent = dict.fromkeys(INPUTS) | {name: INPUTS[name]}
-    request = request_of(desk, clerk, accepted(post(clerk, **GOOD, **sent))).request
+    request = asked_of(desk, clerk, accepted(post(clerk, **GOOD, **sent)))
     kept = (request.first_frame_image_url, request.extend_video_url, request.reference_image_urls)
     wanted = {"firstFrameImageUrl": (LINK, None, ()), "extendVideoUrl": (None, LINK, ())}
     assert kept == wanted.get(name, (None, None, (LINK,)))
@@ -218,7 +224,7 @@ def test_one_to_three_references_in_their_order(desk: Server, clerk: httpx2.Clie
     links = [f"{LINK}?{number}" for number in (3, 1, 2)]
     for count in (1, 2, 3):
         job_id = accepted(post(clerk, **GOOD, referenceImageUrls=links[:count]))
-        assert request_of(desk, clerk, job_id).request.reference_image_urls == tuple(links[:count])
+        assert asked_of(desk, clerk, job_id).reference_image_urls == tuple(links[:count])
 
 
 @pytest.mark.parametrize(
@@ -279,7 +285,7 @@ def test_what_is_no_http_url_of_at_most_2048_characters_is_refused_everywhere(cl
 )
 def test_urls_are_kept_as_sent(desk: Server, clerk: httpx2.Client, url: str) -> None:
     job_id = accepted(post(clerk, **GOOD, firstFrameImageUrl=url, webhook=url))
-    request = request_of(desk, clerk, job_id).request
+    request = asked_of(desk, clerk, job_id)
     assert (request.first_frame_image_url, request.webhook) == (url, url)
 
 
@@ -319,6 +325,7 @@ def test_unknown_fields_are_ignored(clerk: httpx2.Client) -> None:
 def test_null_means_not_sent(desk: Server, clerk: httpx2.Client) -> None:
     fields = ("model", "aspectRatio", "duration", "webhook", *INPUTS)
     job = request_of(desk, clerk, accepted(post(clerk, **GOOD, **dict.fromkeys(fields))))
+    assert isinstance(job.request, VideoRequest)
     assert (job.request.model, job.request.aspect_ratio, job.request.seconds) == ("pixverse5.5", "16:9", 5)
 
 
@@ -374,7 +381,7 @@ def test_parameters_and_case_of_the_content_type_do_not_matter(clerk: httpx2.Cli
 
 def test_of_a_key_sent_twice_the_last_counts(desk: Server, clerk: httpx2.Client) -> None:
     job_id = accepted(send(clerk, b'{"prompt": 5, "duration": "8s", "prompt": "a red fox", "duration": "10s"}'))
-    request = request_of(desk, clerk, job_id).request
+    request = asked_of(desk, clerk, job_id)
     assert (request.prompt, request.seconds) == ("a red fox", 10)
 
 
@@ -494,6 +501,7 @@ def test_once_a_provider_is_configured_a_model_without_a_route_is_a_400_that_say
 def test_a_model_of_the_operators_own_is_accepted_like_the_catalogues(routed: Server) -> None:
     with routed.client() as api:
         job = request_of(routed, api, accepted(post(api, **GOOD, model="house")))
+        assert isinstance(job.request, VideoRequest)
         assert (job.request.aspect_ratio, job.request.seconds, str(job.credits)) == ("9:16", 2, "1.0")
         accepted(post(api, **GOOD, model="house", aspectRatio="2:1", duration="3s"))
         complaints = refused(

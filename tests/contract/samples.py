@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from rushes import ids
-from rushes.model import Job, JobState, Video, VideoRequest
+from rushes.model import Job, JobState, Request, Video, VideoRequest
 from rushes.store import Store, accounts, jobs
+from rushes.studio import Studio
 
 NOON = 1_775_000_000_000
 
@@ -42,6 +44,14 @@ async def queued(store: Store, account_id: str, *, due_in: int = 0, **told: Any)
         asked = job(account_id, **{"created": tx.now + due_in, **told})
         await jobs.add(tx, asked)
     return asked
+
+
+async def submitted(studio: Studio, account_id: str, request: Request, origin: str) -> Job:
+    """A job asked for as the API asks."""
+    given = await studio.submit(account_id, request, origin)
+    job = await jobs.get(studio.store, account_id, json.loads(given.text)["data"]["jobId"])
+    assert job
+    return job
 
 
 def video(account_id: str, **told: Any) -> Video:

@@ -11,8 +11,9 @@ import pytest
 
 from rushes import ids, store
 from rushes.errors import Cancelled, Duplicate, LeaseLost, ProviderFailed
-from rushes.model import ENDED, MOVES, Job, JobState, VideoFiles
-from rushes.store import Store, accounts, drafts, jobs, videos
+from rushes.model import ENDED, MOVES, Files, Job, JobState, Kind
+from rushes.store import Store, accounts, drafts, jobs
+from rushes.store.library import VIDEOS
 from rushes.studio import Studio
 from tests.contract.samples import new_account, queued, video, video_of
 
@@ -275,10 +276,10 @@ async def test_an_entry_is_item_job_and_revision_at_once(studio: Studio) -> None
     job = await collecting(studio, account_id)
     files = await studio.announce_files(job)
     before = await revision(studio.store, account_id)
-    done = await studio.enter_video(job, video_of(job, files.file_id))
+    done = await studio.enter(job, video_of(job, files.file_id))
     assert (done.state, done.owner, done.ticket) == (JobState.COMPLETED, None, None)
-    assert await videos.of_job(studio.store, account_id, job.id) is not None
-    assert await videos.has_file(studio.store, account_id, files.file_id)
+    assert await VIDEOS.of_job(studio.store, account_id, job.id) is not None
+    assert await VIDEOS.has_file(studio.store, account_id, files.file_id)
     assert await revision(studio.store, account_id) == before + 1
     assert await draft_ids(studio.store) == set()
 
@@ -294,9 +295,9 @@ async def test_an_entry_without_the_lease_enters_nothing(studio: Studio) -> None
     studio.store.clock_shift = LEASE_MS
     holder = await claim_one(studio.store, "other")
     with pytest.raises(LeaseLost):
-        await studio.enter_video(late, video_of(late, files.file_id))
-    assert await videos.of_job(studio.store, account_id, late.id) is None
-    assert (await videos.page(studio.store, account_id, None, 10)).items == []
+        await studio.enter(late, video_of(late, files.file_id))
+    assert await VIDEOS.of_job(studio.store, account_id, late.id) is None
+    assert (await VIDEOS.page(studio.store, account_id, None, 10)).items == []
     assert await revision(studio.store, account_id) == 0
     assert await draft_ids(studio.store) == {files.file_id}
     assert await studio.held(holder) == holder
@@ -309,8 +310,8 @@ async def test_files_that_were_condemned_cannot_enter(studio: Studio) -> None:
     async with studio.store.write() as tx:
         assert await drafts.condemn(tx, files.file_id)
     with pytest.raises(LeaseLost):
-        await studio.enter_video(job, video_of(job, files.file_id))
-    assert (await videos.page(studio.store, account_id, None, 10)).items == []
+        await studio.enter(job, video_of(job, files.file_id))
+    assert (await VIDEOS.page(studio.store, account_id, None, 10)).items == []
     assert await revision(studio.store, account_id) == 0
     assert await draft_ids(studio.store) == {files.file_id}
     assert (await studio.held(job)).state == JobState.COLLECTING
@@ -320,8 +321,8 @@ async def test_files_that_were_never_announced_cannot_enter(studio: Studio) -> N
     account_id = await new_account(studio.store)
     job = await collecting(studio, account_id)
     with pytest.raises(LeaseLost):
-        await studio.enter_video(job, video_of(job, ids.uuid()))
-    assert (await videos.page(studio.store, account_id, None, 10)).items == []
+        await studio.enter(job, video_of(job, ids.uuid()))
+    assert (await VIDEOS.page(studio.store, account_id, None, 10)).items == []
 
 
 async def test_a_job_enters_once_however_often_it_is_tried(studio: Studio) -> None:
@@ -329,10 +330,10 @@ async def test_a_job_enters_once_however_often_it_is_tried(studio: Studio) -> No
     job = await collecting(studio, account_id)
     files = [await studio.announce_files(job) for _ in range(8)]
     tried = await asyncio.gather(
-        *(studio.enter_video(job, video_of(job, one.file_id)) for one in files), return_exceptions=True
+        *(studio.enter(job, video_of(job, one.file_id)) for one in files), return_exceptions=True
     )
     assert sorted(type(result).__name__ for result in tried) == ["Job"] + ["LeaseLost"] * 7
-    assert len((await videos.page(studio.store, account_id, None, 10)).items) == 1
+    assert len((await VIDEOS.page(studio.store, account_id, None, 10)).items) == 1
     assert await revision(studio.store, account_id) == 1
     assert len(await draft_ids(studio.store)) == 7
 
@@ -343,24 +344,26 @@ async def test_the_database_itself_refuses_a_second_entry(studio: Studio, same: 
     job = await collecting(studio, account_id)
     files = await studio.announce_files(job)
     entered = video_of(job, files.file_id)
-    await studio.enter_video(job, entered)
+    await studio.enter(job, entered)
     second = video(account_id, created=entered.created + 1, **{same: getattr(entered, same)})
     with pytest.raises(Duplicate):
         async with studio.store.write() as tx:
-            await videos.add(tx, second)
-    assert len((await videos.page(studio.store, account_id, None, 10)).items) == 1
+            await VIDEOS.add(tx, second)
+    assert len((await VIDEOS.page(studio.store, account_id, None, 10)).items) == 1
 
 
 async def test_two_accounts_may_hold_the_same_item_id(database: Store) -> None:
     mine, yours = await new_account(database), await new_account(database)
     one, other = video(mine), video(yours)
     async with database.write() as tx:
-        await videos.add(tx, one)
-        await videos.add(tx, replace(other, id=one.id))
+        await VIDEOS.add(tx, one)
+        await VIDEOS.add(tx, replace(other, id=one.id))
     async with database.write() as tx:
-        assert await videos.remove(tx, mine, one.id) == one.file_id
-    assert (await videos.page(database, mine, None, 10)).items == []
-    assert len((await videos.page(database, yours, None, 10)).items) == 1
+        removed = await VIDEOS.remove(tx, mine, one.id)
+        assert removed
+        assert removed.file_id == one.file_id
+    assert (await VIDEOS.page(database, mine, None, 10)).items == []
+    assert len((await VIDEOS.page(database, yours, None, 10)).items) == 1
 
 
 # Walls
@@ -370,15 +373,15 @@ async def test_another_accounts_job_and_item_are_not_there(studio: Studio) -> No
     mine, yours = await new_account(studio.store), await new_account(studio.store)
     job = await collecting(studio, mine)
     files = await studio.announce_files(job)
-    await studio.enter_video(job, video_of(job, files.file_id))
+    await studio.enter(job, video_of(job, files.file_id))
     assert await jobs.get(studio.store, mine, job.id) is not None
     assert await jobs.get(studio.store, yours, job.id) is None
-    assert await videos.of_job(studio.store, yours, job.id) is None
-    assert not await videos.has_file(studio.store, yours, files.file_id)
+    assert await VIDEOS.of_job(studio.store, yours, job.id) is None
+    assert not await VIDEOS.has_file(studio.store, yours, files.file_id)
     async with studio.store.write() as tx:
-        assert await videos.remove(tx, yours, job.item_id) is None
-    assert (await videos.page(studio.store, yours, None, 10)).items == []
-    assert len((await videos.page(studio.store, mine, None, 10)).items) == 1
+        assert await VIDEOS.remove(tx, yours, job.item_id) is None
+    assert (await VIDEOS.page(studio.store, yours, None, 10)).items == []
+    assert len((await VIDEOS.page(studio.store, mine, None, 10)).items) == 1
     assert await revision(studio.store, yours) == 0
 
 
@@ -412,7 +415,7 @@ async def test_only_old_files_that_nobody_works_on_are_old(studio: Studio) -> No
     await studio.renew([job])
     assert await drafts.old(studio.store, HOUR_MS) == [], "its worker is alive"
     await studio.put_back(job, job, 0)
-    assert await drafts.old(studio.store, HOUR_MS) == [drafts.Draft(files.file_id, account_id)]
+    assert await drafts.old(studio.store, HOUR_MS) == [drafts.Draft(files.file_id, account_id, Kind.VIDEO)]
     assert await drafts.old(studio.store, 2 * HOUR_MS) == []
 
 
@@ -420,7 +423,7 @@ async def test_files_of_a_worker_that_died_are_old_in_the_end(studio: Studio) ->
     account_id = await new_account(studio.store)
     files = await studio.announce_files(await collecting(studio, account_id))
     studio.store.clock_shift = 2 * HOUR_MS
-    assert await drafts.old(studio.store, HOUR_MS) == [drafts.Draft(files.file_id, account_id)]
+    assert await drafts.old(studio.store, HOUR_MS) == [drafts.Draft(files.file_id, account_id, Kind.VIDEO)]
 
 
 async def test_old_files_come_oldest_first_and_not_all_at_once(studio: Studio) -> None:
@@ -435,11 +438,11 @@ async def test_old_files_come_oldest_first_and_not_all_at_once(studio: Studio) -
     assert [draft.file_id for draft in await drafts.old(studio.store, HOUR_MS, limit=2)] == made[:2]
 
 
-async def stored(studio: Studio, files: VideoFiles) -> list[bool]:
+async def stored(studio: Studio, files: Files) -> list[bool]:
     return [await studio.blobs.stat(name) is not None for name in files.all]
 
 
-async def write(studio: Studio, files: VideoFiles) -> None:
+async def write(studio: Studio, files: Files) -> None:
     for name in files.all:
         with studio.blobs.workspace() as folder:
             (folder / "file").write_bytes(name.encode())
@@ -456,7 +459,7 @@ async def test_dropped_files_are_gone_with_their_note(studio: Studio) -> None:
     await studio.drop_files(dropped)
     assert (await stored(studio, dropped), await stored(studio, kept)) == ([False] * 5, [True] * 5)
     assert await draft_ids(studio.store) == {kept.file_id}
-    await studio.enter_video(job, video_of(job, kept.file_id))
+    await studio.enter(job, video_of(job, kept.file_id))
 
 
 async def test_files_of_an_item_in_the_library_are_never_dropped(studio: Studio) -> None:
@@ -464,7 +467,7 @@ async def test_files_of_an_item_in_the_library_are_never_dropped(studio: Studio)
     job = await collecting(studio, account_id)
     files = await studio.announce_files(job)
     await write(studio, files)
-    await studio.enter_video(job, video_of(job, files.file_id))
+    await studio.enter(job, video_of(job, files.file_id))
     await studio.drop_files(files)
     assert await stored(studio, files) == [True] * 5
 
@@ -475,11 +478,11 @@ async def test_a_drop_and_an_entry_at_once_end_one_way_or_the_other(studio: Stud
         job = await collecting(studio, account_id)
         files = await studio.announce_files(job)
         await write(studio, files)
-        enter, drop = studio.enter_video(job, video_of(job, files.file_id)), studio.drop_files(files)
+        enter, drop = studio.enter(job, video_of(job, files.file_id)), studio.drop_files(files)
         both = (enter, drop) if number % 2 else (drop, enter)
         outcome = await asyncio.gather(*both, return_exceptions=True)
         assert [type(end) for end in outcome if isinstance(end, BaseException)] in ([], [LeaseLost])
-        entered = await videos.has_file(studio.store, account_id, files.file_id)
+        entered = await VIDEOS.has_file(studio.store, account_id, files.file_id)
         assert await stored(studio, files) == [entered] * 5
         assert await draft_ids(studio.store) == set()
         if not entered:

@@ -26,7 +26,8 @@ from hypothesis.stateful import (
 
 from rushes import ids, store, wire
 from rushes.paging import PAGE_SIZE, Cursor, SortKey
-from rushes.store import Store, videos
+from rushes.store import Store
+from rushes.store.library import VIDEOS
 from tests.contract.samples import NOON, new_account, video
 
 T = TypeVar("T")
@@ -54,19 +55,20 @@ class Walk:
 async def read_page(opened: Store, account_id: str, token: str | None, size: int) -> tuple[list[str], str | None]:
     """A page as the API reads it: the ids it shows, and its token."""
     cursor = Cursor(SECRET, account_id, "videos")
-    page = await videos.page(opened, account_id, cursor.parse(token) if token else None, size)
+    page = await VIDEOS.page(opened, account_id, cursor.parse(token) if token else None, size)
     answer = json.loads(wire.page(page.items, cursor.token(page.last) if page.last else None, "http://studio.test"))
     return [item["id"] for item in answer["items"]], answer.get("nextPageKey")
 
 
 async def add(opened: Store, account_id: str, key: SortKey) -> None:
     async with opened.write() as tx:
-        await videos.add(tx, video(account_id, id=key.id, created=key.created))
+        await VIDEOS.add(tx, video(account_id, id=key.id, created=key.created))
 
 
 async def remove(opened: Store, account_id: str, item_id: str) -> str | None:
     async with opened.write() as tx:
-        return await videos.remove(tx, account_id, item_id)
+        removed = await VIDEOS.remove(tx, account_id, item_id)
+    return removed and removed.file_id
 
 
 class Library(RuleBasedStateMachine):
@@ -175,7 +177,7 @@ async def test_a_page_of_exactly_100_gives_no_token(database: Store, items: int,
     sizes: list[int] = []
     async with database.write() as tx:
         for number in range(items):
-            await videos.add(tx, video(account_id, id=f"{number:033d}", created=NOON + number % 3))
+            await VIDEOS.add(tx, video(account_id, id=f"{number:033d}", created=NOON + number % 3))
     while not sizes or token:
         shown, token = await read_page(database, account_id, token, PAGE_SIZE)
         sizes.append(len(shown))
@@ -258,7 +260,7 @@ async def test_a_walk_is_exact_while_threads_add_and_delete(
     staying = sorted((SortKey(MOMENTS[n % 4], f"2026040918514796{n:017x}") for n in range(STAYING)), reverse=True)
     async with database.write() as tx:
         for key in staying:
-            await videos.add(tx, video(account_id, id=key.id, created=key.created))
+            await VIDEOS.add(tx, video(account_id, id=key.id, created=key.created))
     crowd = Crowd(tmp_path, database_url, account_id)
     with ThreadPoolExecutor(WRITERS) as threads:
         writers = [threads.submit(crowd.write, number) for number in range(WRITERS)]

@@ -17,6 +17,7 @@ from rushes.store import jobs
 from rushes.studio import Studio
 from rushes.work.generate import Generator
 from rushes.work.inputs import InputFiles
+from tests.contract.samples import submitted
 from tests.media.clips import make
 from tests.work.providers import Scripted
 
@@ -38,7 +39,7 @@ class Set:
 
     async def submit(self, **asked: str) -> Job:
         request = VideoRequest("a red fox in snow", MODEL, "9:16", 5, **asked)  # type: ignore[arg-type]
-        return await self.studio.submit_video(self.account_id, request, "http://a.example")
+        return await submitted(self.studio, self.account_id, request, "http://a.example")
 
     async def step(self) -> Job | None:
         """Claim what is due and move it on once, as a worker would."""

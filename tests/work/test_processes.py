@@ -13,6 +13,7 @@ from rushes.model import Job, JobState, VideoRequest
 from rushes.store import jobs
 from rushes.studio import Studio
 from tests.conftest import Program, wait_until
+from tests.contract.samples import submitted
 from tests.work.conftest import MODEL
 
 pytestmark = pytest.mark.anyio
@@ -96,7 +97,7 @@ async def _submitted(folder: Path, database_url: str | None) -> Job:
     async with Studio.open(config.load(data=folder / "data", database_url=database_url)) as studio:
         async with studio.store.write() as tx:
             account = await accounts.named(tx, "default")
-        return await studio.submit_video(account.id, VideoRequest("a fox", MODEL, "9:16", 5), "http://a.example")
+        return await submitted(studio, account.id, VideoRequest("a fox", MODEL, "9:16", 5), "http://a.example")
 
 
 async def _job(folder: Path, database_url: str | None, job: Job) -> Job:

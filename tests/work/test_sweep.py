@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from rushes import config
-from rushes.model import Job, JobState, VideoFiles, VideoRequest
+from rushes.model import Files, Job, JobState, VideoFiles, VideoRequest
 from rushes.store import accounts, jobs
 from rushes.studio import Studio
 from rushes.work.sweep import keep_sweeping, sweep
 from tests.conftest import START_SECONDS, wait_until
+from tests.contract.samples import submitted
 from tests.work.test_processes import routed, worker_program
 
 pytestmark = pytest.mark.anyio
@@ -35,10 +36,10 @@ async def swept(tmp_path: Path, database_url: str | None) -> AsyncIterator[Studi
 async def queued(studio: Studio) -> Job:
     async with studio.store.write() as tx:
         account = await accounts.named(tx, "default")
-    return await studio.submit_video(account.id, VideoRequest("a fox", "pixverse5.5", "9:16", 5), "http://a.example")
+    return await submitted(studio, account.id, VideoRequest("a fox", "pixverse5.5", "9:16", 5), "http://a.example")
 
 
-async def draft(studio: Studio, job: Job, files: int) -> VideoFiles:
+async def draft(studio: Studio, job: Job, files: int) -> Files:
     """An attempt that got as far as ``files`` of its five files."""
     announced = await studio.announce_files(job)
     await put(studio, announced.all[:files])

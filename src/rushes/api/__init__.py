@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from starlette.applications import Starlette
@@ -11,26 +11,51 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, request_response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rushes import wire
-from rushes.api import files, health, jobs, videos
-from rushes.api.answers import answer
+from rushes.api import changes, credits, files, health, images, jobs, models, uploads, videos
+from rushes.api.answers import HEADERS, PREFLIGHT, answer
+from rushes.api.library import FirstPages, Listing, OneItem
 from rushes.config import Config
-from rushes.errors import RushesError
+from rushes.errors import RushesError, TooMany
+from rushes.model import Kind
 from rushes.studio import Studio
 
 log = logging.getLogger(__name__)
 
 V1 = "/pictoryapis/v1"
-_LIST = f"{V1}/aistudio/videos"
+_VIDEOS, _IMAGES = OneItem(Kind.VIDEO), OneItem(Kind.IMAGE)
+# Answered without routing or middleware: a third of the cost of the one question that is asked all day.
+_LISTS: Mapping[str, ASGIApp] = {
+    f"{V1}/aistudio/videos": Listing(Kind.VIDEO),
+    f"{V1}/aistudio/images": Listing(Kind.IMAGE),
+}
 
-ROUTES: Mapping[str, Mapping[str, ASGIApp]] = {
-    _LIST: {"GET": videos.page, "POST": request_response(videos.submit)},
-    f"{V1}/jobs/{{job_id}}": {"GET": request_response(jobs.show)},
-    "/videos/user/{account_id}/{name}": {"GET": request_response(files.show)},
-    "/healthz": {"GET": request_response(health.alive)},
-    "/readyz": {"GET": request_response(health.ready)},
+Handler = Callable[[Request], Awaitable[Response]]
+
+ROUTES: Mapping[str, Mapping[str, Handler]] = {
+    f"{V1}/aistudio/videos": {"POST": videos.submit},
+    f"{V1}/aistudio/images": {"POST": images.submit},
+    f"{V1}/aistudio/videos/{{item_id}}": {"GET": _VIDEOS.show, "DELETE": _VIDEOS.delete},
+    f"{V1}/aistudio/images/{{item_id}}": {"GET": _IMAGES.show, "DELETE": _IMAGES.delete},
+    f"{V1}/aistudio/jobs": {"GET": jobs.details},
+    f"{V1}/aistudio/jobs/{{job_id}}": {"GET": jobs.detail},
+    f"{V1}/aistudio/models": {"GET": models.page},
+    f"{V1}/aistudio/changes": {"GET": changes.page},
+    f"{V1}/jobs": {"GET": jobs.page},
+    f"{V1}/jobs/{{job_id}}": {"GET": jobs.show},
+    f"{V1}/jobs/{{job_id}}/clean": {"DELETE": jobs.clean},
+    f"{V1}/jobs/{{job_id}}/cancel": {"POST": jobs.cancel},
+    f"{V1}/quota": {"GET": credits.quota},
+    f"{V1}/aicredits/usage": {"GET": credits.usage},
+    f"{V1}/media/generateurl": {"POST": uploads.announce},
+    "/videos/user/{account_id}/{name}": {"GET": files.show},
+    "/images/user/{account_id}/{name}": {"GET": files.show},
+    "/uploads/user/{account_id}/{name}": {"GET": files.show, "PUT": uploads.receive},
+    "/healthz": {"GET": health.alive},
+    "/readyz": {"GET": health.ready},
+    "/metrics": {"GET": health.metrics},
 }
 
 
@@ -40,16 +65,27 @@ def create_app(config: Config) -> ASGIApp:
 
 
 class _Front:
-    """A way past routing and middleware for the one question that is asked all day: a third of its cost."""
+    """What every answer carries is added here; and a way past the rest for the lists."""
 
     def __init__(self, application: Starlette) -> None:
         self._application = application
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] == _LIST and scope["method"] == "GET":
-            await _answered(videos.page, scope, receive, send)
-        else:
+        if scope["type"] != "http":
             await self._application(scope, receive, send)
+        elif scope["path"] in _LISTS and scope["method"] in ("GET", "HEAD"):
+            await _answered(_LISTS[scope["path"]], scope, receive, send)
+        else:
+            await self._application(scope, receive, _marked(send))
+
+
+def _marked(send: Send) -> Send:
+    async def marked(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], *HEADERS]
+        await send(message)
+
+    return marked
 
 
 async def _answered(endpoint: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
@@ -57,16 +93,16 @@ async def _answered(endpoint: ASGIApp, scope: Scope, receive: Receive, send: Sen
         await endpoint(scope, receive, send)
     except RushesError as error:
         response = await _told(Request(scope), error)
-        await response(scope, receive, send)
+        await response(scope, receive, _marked(send))
     except Exception as error:  # the same answer as for any mistake of ours, and the log has it
         log.exception("%s %s", scope["method"], scope["path"])
         response = await _unforeseen(Request(scope), error)
-        await response(scope, receive, send)
+        await response(scope, receive, _marked(send))
 
 
 def _application(config: Config) -> Starlette:
     app = Starlette(
-        routes=[Route(path, _Methods(handlers)) for path, handlers in ROUTES.items()],
+        routes=[Route(path, _Methods(path, handlers)) for path, handlers in ROUTES.items()],
         lifespan=_lifespan(config),
         exception_handlers={RushesError: _told, HTTPException: _refused, Exception: _unforeseen},
     )
@@ -77,21 +113,30 @@ def _application(config: Config) -> Starlette:
 class _Methods:
     """One path's handlers by method; ``HEAD`` is a ``GET`` whose body the server leaves out."""
 
-    def __init__(self, handlers: Mapping[str, ASGIApp]) -> None:
-        self._handlers = {**handlers, "HEAD": handlers["GET"]} if "GET" in handlers else dict(handlers)
+    def __init__(self, path: str, handlers: Mapping[str, Handler]) -> None:
+        self._handlers = {method: request_response(handler) for method, handler in handlers.items()}
+        if path in _LISTS:
+            self._handlers["GET"] = _LISTS[path]
+        if "GET" in self._handlers:
+            self._handlers["HEAD"] = self._handlers["GET"]
+        self._allowed = ", ".join(sorted({*self._handlers, "OPTIONS"}))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         handler = self._handlers.get(scope["method"])
-        if handler is None:
-            raise HTTPException(405, headers={"allow": ", ".join(sorted(self._handlers))})
-        await handler(scope, receive, send)
+        if handler is not None:
+            await handler(scope, receive, send)
+        elif scope["method"] == "OPTIONS":
+            told = {"allow": self._allowed, "access-control-allow-methods": self._allowed, **PREFLIGHT}
+            await Response(None, 204, told)(scope, receive, send)
+        else:
+            raise HTTPException(405, headers={"allow": self._allowed})
 
 
 def _lifespan(config: Config) -> Callable[[Starlette], AbstractAsyncContextManager[Mapping[str, object]]]:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[Mapping[str, object]]:
         async with Studio.open(config) as studio:
-            yield {"studio": studio, "first_pages": videos.FirstPages()}
+            yield {"studio": studio, "first_pages": {kind: FirstPages() for kind in Kind}}
 
     return lifespan
 
@@ -101,7 +146,13 @@ async def _told(request: Request, error: Exception) -> Response:
     status = wire.status(error)
     if status >= 500:
         log.warning("%s %s: %s", request.method, request.url.path, error)
-    return answer(wire.error(error), status, {"retry-after": "1"} if error.retryable else None)
+    return answer(wire.error(error), status, _retry_after(error))
+
+
+def _retry_after(error: RushesError) -> dict[str, str] | None:
+    if not error.retryable:
+        return None
+    return {"retry-after": str(error.retry_after if isinstance(error, TooMany) else 1)}
 
 
 async def _refused(request: Request, error: Exception) -> Response:

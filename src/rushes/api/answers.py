@@ -6,12 +6,35 @@ from collections.abc import Mapping
 
 from starlette.responses import Response
 
-from rushes import wire
+from rushes import __version__, wire
+from rushes.studio import Given
+
+HEADERS = (
+    (b"rushes-version", __version__.encode()),
+    (b"access-control-allow-origin", b"*"),
+    (
+        b"access-control-expose-headers",
+        b"ETag, Retry-After, Content-Range, Rushes-Version, Idempotent-Replayed",
+    ),
+)
+"""What every answer carries."""
+
+PREFLIGHT = {
+    "access-control-allow-headers": "Authorization, Content-Type, Idempotency-Key, If-None-Match, Range",
+    "access-control-max-age": "86400",
+}
+"""What a browser is told that asks before it asks."""
 
 
 def answer(body: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A JSON answer."""
     return Response(wire.dumps(body), status, headers=headers, media_type="application/json")
+
+
+def given(answer: Given) -> Response:
+    """The answer to a change; where it was given before under the same idempotency key, it says so."""
+    headers = {"idempotent-replayed": "true"} if answer.replayed else None
+    return Response(answer.text, headers=headers, media_type="application/json")
 
 
 def unchanged(if_none_match: bytes | None, etag: bytes) -> bool:

@@ -2,31 +2,52 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Iterable, Mapping
+from hashlib import sha256
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, ValidationError, ValidationInfo
 from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 
-from rushes.errors import InvalidBody, TooLong
+from rushes.errors import InvalidBody, InvalidQuery, TooLong, TooSlow
+from rushes.store.idempotency import Once
 
 LONGEST_BODY = 2**20
 LONGEST_URL = 2048
+_LONGEST_KEY = 255
 
 M = TypeVar("M", bound=BaseModel)
 
 
-async def parse(request: Request, model: type[M], context: Mapping[str, Any]) -> M:
-    """The body as a ``model``; ``null`` means not sent, unknown fields are passed over.
+async def read(request: Request, seconds: float) -> bytes:
+    """The body, whole.
+
+    Raises:
+        TooLong: it is over 1 MiB; TooSlow: it took longer than ``seconds``.
+    """
+    body = bytearray()
+    try:
+        async with asyncio.timeout(seconds):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > LONGEST_BODY:
+                    raise TooLong(f"The body is longer than {LONGEST_BODY} bytes.")
+    except TimeoutError:
+        raise TooSlow(f"The body did not come within {seconds:g} seconds.") from None
+    return bytes(body)
+
+
+def parse(request: Request, body: bytes, model: type[M], context: Mapping[str, Any]) -> M:
+    """A body as a ``model``; ``null`` means not sent, unknown fields are passed over.
 
     Raises:
         InvalidBody: it is not a JSON object, or fields of it are wrong: all of them are named.
-        TooLong: it is over 1 MiB.
     """
-    content = _object(request.headers.get("content-type", ""), await _read(request))
+    content = _object(request.headers.get("content-type", ""), body)
     sent = {name: value for name, value in content.items() if value is not None}
     try:
         return model.model_validate(sent, context={**context, "sent": sent})
@@ -34,13 +55,17 @@ async def parse(request: Request, model: type[M], context: Mapping[str, Any]) ->
         raise _invalid(error) from error
 
 
-async def _read(request: Request) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LONGEST_BODY:
-            raise TooLong(f"The body is longer than {LONGEST_BODY} bytes.")
-    return bytes(body)
+def once(request: Request, body: bytes) -> Once | None:
+    """The request's ``Idempotency-Key``, on its route, with what it is sent with.
+
+    Raises:
+        InvalidQuery: the key is too long.
+    """
+    key = request.headers.get("idempotency-key", "").strip()
+    if len(key) > _LONGEST_KEY:
+        complaint = f"must be at most {_LONGEST_KEY} characters long"
+        raise InvalidQuery(f"The header Idempotency-Key {complaint}.", {"Idempotency-Key": complaint})
+    return Once(request.url.path, key, sha256(body).hexdigest()) if key else None
 
 
 def _object(content_type: str, body: bytes) -> dict[str, Any]:
@@ -79,6 +104,20 @@ def one_of(value: str, choices: Iterable[str]) -> str:
     choices = list(choices)
     if value not in choices:
         raise wrong(f"must be one of {', '.join(choices)}")
+    return value
+
+
+def context(info: ValidationInfo) -> dict[str, Any]:
+    """What a field is checked against: the server's models, and what else was sent."""
+    told: dict[str, Any] = info.context or {}
+    return told
+
+
+def known_model(value: str, info: ValidationInfo) -> str:
+    """``value``, if this server can make it."""
+    models: Mapping[str, object] = context(info)["models"]
+    if value not in models:
+        raise wrong(f'must be one of {", ".join(models)}; for another, its server needs [models."name"] in rushes.toml')
     return value
 
 

@@ -1,4 +1,4 @@
-"""The library's files, by their permanent links: no key, no query, ranges as players ask for them."""
+"""The libraries' files and uploads, by their permanent links: no key, no query, ranges as players ask for them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,14 @@ from rushes.blobs import Blob, Blobs
 from rushes.errors import NotFound, RangeNotSatisfiable
 from rushes.studio import Studio
 
-_TYPES: Mapping[str, str] = {"mp4": "video/mp4", "jpg": "image/jpeg", "png": "image/png"}
-_NAME = re.compile(r"(?P<file>[0-9a-f-]{36})(?:_preview|_thumbnail|_last_frame)?\.(?P<type>mp4|jpg|png)")
+_TYPES: Mapping[str, str] = {
+    "mp4": "video/mp4",
+    "mov": "video/quicktime",
+    "jpg": "image/jpeg",
+    "png": "image/png",
+    "webp": "image/webp",
+}
+_NAME = re.compile(r"(?P<file>[0-9a-f-]{36})(?:_preview|_thumbnail|_last_frame)?\.(?P<type>mp4|mov|jpg|png|webp)")
 _RANGE = re.compile(r"bytes=(?P<first>\d*)-(?P<last>\d*)", re.IGNORECASE)
 _LONGEST_NUMBER = 18
 
@@ -42,7 +48,7 @@ async def show(request: Request) -> Response:
     match = _NAME.fullmatch(name)
     if not match or not ids.is_uuid(account_id) or not ids.is_uuid(match["file"]):
         raise NotFound("No file has that name.")
-    path = f"videos/user/{account_id}/{name}"
+    path = request.url.path.removeprefix("/")
     blob = await studio.blobs.stat(path)
     if blob is None:
         raise NotFound("No file has that name.")

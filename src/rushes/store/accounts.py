@@ -15,7 +15,8 @@ SELECT accounts.id, accounts.name, accounts.revision
 FROM keys JOIN accounts ON accounts.id = keys.account_id
 WHERE keys.hash = :hash AND keys.revoked IS NULL
 """
-_CHANGED = "UPDATE accounts SET revision = revision + 1 WHERE id = :id"
+# The lock on the row makes the order of revisions the order of commits: no reader sees a later one first.
+_CHANGED = "UPDATE accounts SET revision = revision + 1 WHERE id = :id RETURNING revision"
 _ADD_KEY = """
 INSERT INTO keys (id, hash, account_id, label, created) VALUES (:id, :hash, :account_id, :label, :now)
 """
@@ -34,15 +35,22 @@ async def named(tx: Transaction, name: str) -> Account:
     return Account(*row)
 
 
+async def find(sql: Rows, name: str) -> Account | None:
+    """The account of that name, if there is one."""
+    found = await sql.rows(_BY_NAME, name=name)
+    return Account(*found[0]) if found else None
+
+
 async def of_key(sql: Rows, key: str) -> Account | None:
     """The account a key opens now; ``None`` for an unknown or revoked one."""
     found = await sql.rows(_OF_KEY, hash=ids.key_hash(key))
     return Account(*found[0]) if found else None
 
 
-async def changed(tx: Transaction, account_id: str) -> None:
-    """Note that what the account's lists show is no longer what it was."""
-    await tx.rows(_CHANGED, id=account_id)
+async def changed(tx: Transaction, account_id: str) -> int:
+    """Note that the account's lists will show something else; return its new revision."""
+    [(revision,)] = await tx.rows(_CHANGED, id=account_id)
+    return int(revision)
 
 
 async def add_key(tx: Transaction, account: Account, key: str, label: str) -> str:

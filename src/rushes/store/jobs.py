@@ -6,18 +6,22 @@ import json
 from collections.abc import Collection
 from dataclasses import asdict, replace
 from decimal import Decimal
+from typing import Any
 
-from rushes.errors import LeaseLost
-from rushes.model import MOVES, Job, JobState, VideoRequest
+from rushes.errors import Cancelled, LeaseLost
+from rushes.model import MOVES, ImageRequest, Job, JobState, Kind, Request, VideoRequest
+from rushes.paging import SortKey
 from rushes.store import Row, Rows, Transaction
 
-_COLUMNS = """id, account_id, item_id, request, credits, state, created, origin,
-    owner, attempt, tries, ticket, submitted, progress, error_code, error_message"""
+_COLUMNS = """id, account_id, item_id, kind, request, credits, state, created, origin, cost,
+    owner, attempt, tries, ticket, submitted, progress, set_back, error_code, error_message"""
 _ADD = """
-INSERT INTO jobs (id, account_id, item_id, request, credits, state, created, origin, run_at, attempt, tries)
-VALUES (:id, :account_id, :item_id, :request, :credits, :state, :created, :origin, :created, 0, 0)
+INSERT INTO jobs (id, account_id, item_id, kind, request, credits, state, created, origin, run_at, attempt, tries)
+VALUES (:id, :account_id, :item_id, :kind, :request, :credits, :state, :created, :origin, :created, 0, 0)
 """
 _GET = f"SELECT {_COLUMNS} FROM jobs WHERE id = :id AND account_id = :account_id"  # noqa: S608
+_NEWEST = "ORDER BY created DESC, id DESC LIMIT :limit"
+_OF_ACCOUNT = f"SELECT {_COLUMNS} FROM jobs WHERE account_id = :account_id"  # noqa: S608
 _DUE = "SELECT 1 FROM jobs WHERE run_at <= $now LIMIT 1"
 # The second look at run_at is what decides a race where rows cannot be skipped while locked.
 _CLAIM = f"""
@@ -30,10 +34,19 @@ _HELD = "id = :id AND owner = :owner AND attempt = :attempt"
 _RENEW = f"UPDATE jobs SET run_at = :lease_end WHERE {_HELD} RETURNING id"  # noqa: S608
 _STEP = f"""
 UPDATE jobs SET state = :state, owner = :keeper, run_at = :run_at, tries = :tries, ticket = :ticket,
-    submitted = :submitted, progress = :progress, error_code = :error_code, error_message = :error_message,
-    ended = :ended
+    submitted = :submitted, progress = :progress, set_back = :set_back, cost = :cost, item_id = :item_id,
+    error_code = :error_code, error_message = :error_message, ended = :ended
 WHERE {_HELD} AND state = :before RETURNING id
 """  # noqa: S608
+# Who cancels holds no lease: the worker that does finds its own gone.
+_CANCEL = f"""
+UPDATE jobs SET state = 'cancelled', owner = NULL, run_at = NULL, ended = :now, ticket = NULL, progress = NULL,
+    set_back = NULL, error_code = :error_code, error_message = :error_message
+WHERE id = :id AND account_id = :account_id AND ended IS NULL RETURNING {_COLUMNS}
+"""  # noqa: S608
+_CLEAN = """
+UPDATE jobs SET state = 'cleaned' WHERE id = :id AND account_id = :account_id AND ended IS NOT NULL RETURNING id
+"""
 _RELEASE = "UPDATE jobs SET owner = NULL, run_at = :now WHERE owner = :owner AND run_at IS NOT NULL"
 
 
@@ -44,6 +57,7 @@ async def add(tx: Transaction, job: Job) -> None:
         id=job.id,
         account_id=job.account_id,
         item_id=job.item_id,
+        kind=job.kind,
         request=json.dumps(asdict(job.request), ensure_ascii=False),
         credits=str(job.credits),
         state=job.state,
@@ -56,6 +70,22 @@ async def get(sql: Rows, account_id: str, job_id: str) -> Job | None:
     """An account's job."""
     found = await sql.rows(_GET, id=job_id, account_id=account_id)
     return _job(found[0]) if found else None
+
+
+async def page(
+    sql: Rows, account_id: str, after: SortKey | None, size: int, state: JobState | None = None
+) -> tuple[list[Job], SortKey | None]:
+    """The ``size`` jobs that follow ``after``, newest first; and the key of the last one when more follow it."""
+    text, bound = _OF_ACCOUNT, {"account_id": account_id, "limit": size + 1}
+    if state is not None:
+        text, bound = f"{text} AND state = :state", {**bound, "state": state}
+    if after is not None:
+        text = f"{text} AND (created, id) < (:created, :id)"
+        bound |= {"created": after.created, "id": after.id}
+    found = [_job(row) for row in await sql.rows(f"{text} {_NEWEST}", **bound)]
+    if len(found) <= size:
+        return found, None
+    return found[:size], SortKey(found[size - 1].created, found[size - 1].id)
 
 
 async def due(sql: Rows) -> bool:
@@ -107,6 +137,9 @@ async def step(tx: Transaction, before: Job, after: Job, run_at: int | None) -> 
         ticket=after.ticket,
         submitted=after.submitted,
         progress=after.progress,
+        set_back=after.set_back,
+        cost=None if after.cost is None else str(after.cost),
+        item_id=after.item_id,
         error_code=after.error_code,
         error_message=after.error_message,
         ended=tx.now if after.state.ended else None,
@@ -118,7 +151,26 @@ async def step(tx: Transaction, before: Job, after: Job, run_at: int | None) -> 
 
 async def ended(tx: Transaction, before: Job, after: Job) -> Job:
     """Move a held job to its end: nobody holds it, and what was only needed on the way is dropped."""
-    return await step(tx, before, replace(after, owner=None, ticket=None, progress=None), run_at=None)
+    after = replace(after, owner=None, ticket=None, progress=None, set_back=None)
+    return await step(tx, before, after, run_at=None)
+
+
+async def cancel(tx: Transaction, account_id: str, job_id: str, error: Cancelled) -> Job | None:
+    """End a job that has not ended, whoever holds it; ``None`` when there is none."""
+    found = await tx.rows(
+        _CANCEL,
+        id=job_id,
+        account_id=account_id,
+        now=tx.now,
+        error_code=error.code,
+        error_message=error.sentence,
+    )
+    return _job(found[0]) if found else None
+
+
+async def clean(tx: Transaction, account_id: str, job_id: str) -> bool:
+    """Note that nothing is left of what a job made; ``False`` when there is none that has ended."""
+    return bool(await tx.rows(_CLEAN, id=job_id, account_id=account_id))
 
 
 async def release(tx: Transaction, owner: str) -> None:
@@ -127,7 +179,13 @@ async def release(tx: Transaction, owner: str) -> None:
 
 
 def _job(row: Row) -> Job:
-    job_id, account_id, item_id, request, credit, state, *rest = row
-    asked = json.loads(request)
-    asked["reference_image_urls"] = tuple(asked["reference_image_urls"])
-    return Job(job_id, account_id, item_id, VideoRequest(**asked), Decimal(credit), JobState(state), *rest)
+    job_id, account_id, item_id, kind, request, credit, state, created, origin, cost, *rest = row
+    asked = _request(Kind(kind), json.loads(request))
+    price, charged = Decimal(credit), None if cost is None else Decimal(cost)
+    return Job(job_id, account_id, item_id, asked, price, JobState(state), created, origin, charged, *rest)
+
+
+def _request(kind: Kind, asked: dict[str, Any]) -> Request:
+    if kind is Kind.IMAGE:
+        return ImageRequest(**asked)
+    return VideoRequest(**{**asked, "reference_image_urls": tuple(asked["reference_image_urls"])})

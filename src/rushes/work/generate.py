@@ -25,7 +25,7 @@ from rushes.errors import (
     Unavailable,
     Unreadable,
 )
-from rushes.model import Job, JobState, Video, VideoFiles
+from rushes.model import Files, Image, ImageFiles, Item, Job, JobState, Video, VideoFiles, VideoRequest
 from rushes.providers import Done, Inputs, Order, Pending, Provider, Refused
 from rushes.studio import Studio
 from rushes.work.inputs import InputFiles
@@ -85,7 +85,7 @@ class Generator:
         with self.studio.blobs.workspace() as folder:
             inputs = await self.inputs.gather(job, folder)
             order = self._order(job, inputs)
-            job = await self.studio.keep(job, replace(job, state=JobState.SUBMITTING))
+            job = await self.studio.keep(job, replace(job, state=JobState.SUBMITTING, set_back=None))
             ticket = await self._send(job, provider, order)
             job = await self.studio.keep(job, replace(job, state=JobState.WAITING, ticket=ticket, tries=0))
         await self._poll(job)
@@ -115,16 +115,18 @@ class Generator:
         async with _answering(_POLL_SECONDS):
             answer = await provider.poll(job.ticket or "")
         match answer:
-            case Refused(error):
-                raise error
+            case Refused(error, cost):
+                await self.studio.fail(replace(job, cost=cost), error)
             case Pending(poll_after, progress):
                 if self._late(job):
                     raise self._timeout(job)
-                waiting = replace(job, tries=0, progress=progress if progress is not None else job.progress)
+                progress = job.progress if progress is None else progress
+                waiting = replace(job, tries=0, set_back=None, progress=progress)
                 await self.studio.put_back(job, waiting, min(max(poll_after, _SHORTEST_POLL), _LONGEST_ASKED))
             case Done() as done:
                 if job.state is JobState.WAITING:
-                    job = await self.studio.keep(job, replace(job, state=JobState.COLLECTING, tries=0))
+                    collecting = replace(job, state=JobState.COLLECTING, tries=0, set_back=None, cost=done.cost)
+                    job = await self.studio.keep(job, collecting)
                 await self._collect(job, provider, done)
             case other:
                 raise TypeError(f"poll answered {other!r}")
@@ -134,10 +136,10 @@ class Generator:
         try:
             with self.studio.blobs.workspace() as folder:
                 async with _answering(_DOWNLOAD_SECONDS):
-                    await provider.download(done, folder / "video.mp4")
-                video = await self._examine(job, files, folder)
-                await self._keep_files(job, video, folder)
-            await self.studio.enter_video(job, video)
+                    await provider.download(done, folder / "result")
+                item, made = await self._examine(job, files, folder)
+                await self._keep_files(job, item, folder, made)
+            await self.studio.enter(job, item, self.inputs.parents(job))
         except BaseException:
             # Also when this worker is being stopped. Where the end of the transaction was lost, the draft tells
             # whether the item is in the library; what cannot be deleted now is left to the sweep.
@@ -145,13 +147,26 @@ class Generator:
                 await asyncio.shield(self.studio.drop_files(files))
             raise
 
-    async def _examine(self, job: Job, files: VideoFiles, folder: Path) -> Video:
+    async def _examine(self, job: Job, files: Files, folder: Path) -> tuple[Item, tuple[str, ...]]:
+        """What was delivered, and the names of its files in the folder, in the order of ``Files.all``."""
+        result = folder / "result"
         try:
-            facts = await media.stills(folder / "video.mp4", folder)
+            if isinstance(files, VideoFiles):
+                return await self._video(job, files, result), (
+                    "result",
+                    "preview.jpg",
+                    "thumbnail.jpg",
+                    "last_frame.png",
+                )
+            return await self._image(job, files, result, folder / "image.png"), ("image.png",)
         except Unreadable as error:
             raise ProviderFailed(
-                f"The provider delivered a file that is not a whole video: {error.sentence} Submit it again."
+                f"The provider delivered a file that is not a whole {job.kind}: {error.sentence} Submit it again."
             ) from error
+
+    async def _video(self, job: Job, files: VideoFiles, result: Path) -> Video:
+        assert isinstance(job.request, VideoRequest)  # noqa: S101  (for the type checker: its files say so)
+        facts = await media.stills(result, result.parent)
         return Video(
             id=job.item_id,
             account_id=job.account_id,
@@ -164,25 +179,42 @@ class Generator:
             seconds=facts.seconds,
         )
 
-    async def _keep_files(self, job: Job, video: Video, folder: Path) -> None:
+    async def _image(self, job: Job, files: ImageFiles, result: Path, picture: Path) -> Image:
+        assert not isinstance(job.request, VideoRequest)  # noqa: S101
+        facts = await media.picture(result, picture)
+        return Image(
+            file_id=files.file_id,
+            account_id=job.account_id,
+            job_id=job.id,
+            request=job.request,
+            created=await self.studio.now(),
+            width=facts.width,
+            height=facts.height,
+        )
+
+    async def _keep_files(self, job: Job, item: Item, folder: Path, made: tuple[str, ...]) -> None:
         sidecar = folder / "sidecar.json"
-        sidecar.write_text(wire.sidecar(job, video))
-        sources = ("video.mp4", "preview.jpg", "thumbnail.jpg", "last_frame.png", sidecar.name)
-        for name, source in zip(video.files.all, sources, strict=True):
-            await self.studio.blobs.put(name, folder / source)
+        sidecar.write_text(wire.sidecar(job, item))
+        sources = [folder / name for name in (*made, sidecar.name)]
+        for name, source in zip(item.files.all, sources, strict=True):
+            await self.studio.blobs.put(name, source)
 
     def _order(self, job: Job, inputs: Inputs) -> Order:
-        request = job.request
-        width, height = self.studio.config.video_models[request.model].sizes[request.aspect_ratio]
+        request, config = job.request, self.studio.config
+        is_video = isinstance(request, VideoRequest)
+        model = config.video_models[request.model] if is_video else config.image_models[request.model]
+        width, height = model.sizes[request.aspect_ratio]
         return Order(
-            job.id,
-            request.model,
-            request.prompt,
-            request.aspect_ratio,
-            width,
-            height,
-            request.seconds,
-            inputs,
+            job_id=job.id,
+            model=request.model,
+            prompt=request.prompt,
+            aspect_ratio=request.aspect_ratio,
+            width=width,
+            height=height,
+            seconds=request.seconds if isinstance(request, VideoRequest) else 0,
+            inputs=inputs,
+            kind=request.kind,
+            style=None if isinstance(request, VideoRequest) else request.style,
         )
 
     def _late(self, job: Job) -> bool:
@@ -205,7 +237,7 @@ class Generator:
                 await self.studio.fail(job, self._timeout(job))
                 return
             wait = _sensible(error.retry_after, wait)
-        await self.studio.put_back(job, replace(job, tries=job.tries + 1), wait)
+        await self.studio.put_back(job, replace(job, tries=job.tries + 1, set_back=error.sentence), wait)
 
     async def _set_back(self, job: Job) -> None:
         if job.tries >= _UNFORESEEN_TRIES:

@@ -12,15 +12,16 @@ from rushes import media
 from rushes.config import Config
 from rushes.errors import InputNotAnImage, InputNotAVideo, InputUnreachable, Unreadable
 from rushes.fetch import Fetcher
-from rushes.model import Job
+from rushes.model import Job, VideoRequest
 from rushes.providers import Inputs
-from rushes.store import videos
+from rushes.store import uploads
+from rushes.store.library import IMAGES, VIDEOS
 from rushes.studio import Studio
 
 _UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _OWN_PATH = re.compile(
-    rf"/(?P<name>videos/user/(?P<account>{_UUID})/(?P<file>{_UUID})"
-    r"(?:\.mp4|_preview\.jpg|_thumbnail\.jpg|_last_frame\.png))"
+    rf"/(?P<name>(?P<kind>videos|images|uploads)/user/(?P<account>{_UUID})/(?P<file>{_UUID})"
+    r"(?:\.mp4|_preview\.jpg|_thumbnail\.jpg|_last_frame\.png|\.[a-z0-9]{2,4}))"
 )
 
 Check = Callable[[Path], Awaitable[object]]
@@ -40,17 +41,22 @@ class InputFiles:
             JobFailed: an input cannot be had or is not what it should be; the sentence names it.
         """
         request = job.request
+        if not isinstance(request, VideoRequest):
+            return Inputs(references=await self._references(job, request.input_urls, folder))
         first, extend = request.first_frame_image_url, request.extend_video_url
         return Inputs(
             first_frame=await self._image(job, first, folder / "first_frame") if first else None,
             extend_video=await self._video(job, extend, folder / "extend_video") if extend else None,
-            references=tuple(
-                [
-                    await self._image(job, url, folder / f"reference_{number}")
-                    for number, url in enumerate(request.reference_image_urls, 1)
-                ]
-            ),
+            references=await self._references(job, request.reference_image_urls, folder),
         )
+
+    def parents(self, job: Job) -> frozenset[str]:
+        """The uuids in the names of the files of this account that a job was made from."""
+        own = (own_file(url, self.studio.config, job.origin) for url in job.request.input_urls)
+        return frozenset(match["file"] for match in own if match and match["account"] == job.account_id)
+
+    async def _references(self, job: Job, urls: tuple[str, ...], folder: Path) -> tuple[Path, ...]:
+        return tuple([await self._image(job, url, folder / f"reference_{n}") for n, url in enumerate(urls, 1)])
 
     async def _image(self, job: Job, url: str, to: Path) -> Path:
         await self._bring(job, url, to, self.studio.config.input_image_bytes)
@@ -76,10 +82,16 @@ class InputFiles:
             await self._copy(own, to)
 
     async def _copy(self, own: re.Match[str], to: Path) -> None:
-        if await videos.has_file(self.studio.store, own["account"], own["file"]):
+        if await self._is_kept(own):
             with suppress(FileNotFoundError):
                 return await self.studio.blobs.copy(own["name"], to)
         raise InputUnreachable(f"There is no file {own[0]} on this server (any more); send the link of one that is.")
+
+    async def _is_kept(self, own: re.Match[str]) -> bool:
+        sql = self.studio.store
+        if own["kind"] == "uploads":
+            return await uploads.is_there(sql, own["account"], own["name"])
+        return await (IMAGES if own["kind"] == "images" else VIDEOS).has_file(sql, own["account"], own["file"])
 
 
 def own_file(url: str, config: Config, origin: str) -> re.Match[str] | None:

@@ -1,28 +1,45 @@
-"""Deletes what broken attempts left behind: files that were announced and never entered the library."""
+"""Deletes what nobody needs any more: files that never entered a library or have left it, and old answers."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 
 from rushes.errors import Unavailable
-from rushes.model import VideoFiles
-from rushes.store import drafts
+from rushes.store import Transaction, drafts, idempotency, search, trash
 from rushes.studio import Studio
 
 log = logging.getLogger(__name__)
 
 _LONGEST_PAUSE = 600.0
+_BATCH = 500
 
 
 async def sweep(studio: Studio) -> int:
-    """Delete the files of every draft that is older than ``sweep_seconds``; return how many drafts that were."""
+    """Delete the files of every draft, and of every item gone, that are older than ``sweep_seconds``; forget answers
+    that are older than a day; index what entered before there was an index. Returns how many items' files that were.
+    """
+    age_ms = int(studio.config.sweep_seconds * 1000)
     swept = 0
-    while found := await drafts.old(studio.store, int(studio.config.sweep_seconds * 1000)):
-        for draft in found:
-            await studio.drop_files(VideoFiles(draft.account_id, draft.file_id))
-        swept += len(found)
+    while drafted := await drafts.old(studio.store, age_ms):
+        for draft in drafted:
+            await studio.drop_files(draft.files)
+        swept += len(drafted)
+    while left := await trash.old(studio.store, age_ms):
+        for files in left:
+            await studio.empty_trash(files)
+        swept += len(left)
+    await _in_batches(studio, idempotency.forget)
+    await _in_batches(studio, search.catch_up)
     return swept
+
+
+async def _in_batches(studio: Studio, act: Callable[[Transaction, int], Awaitable[int]]) -> None:
+    done = _BATCH
+    while done == _BATCH:
+        async with studio.store.write() as tx:
+            done = await act(tx, _BATCH)
 
 
 async def keep_sweeping(studio: Studio) -> None:
@@ -30,7 +47,7 @@ async def keep_sweeping(studio: Studio) -> None:
     while True:
         try:
             if swept := await sweep(studio):
-                log.info("swept the files of %d broken attempts", swept)
+                log.info("swept the files of %d broken attempts and deleted items", swept)
         except Unavailable as error:
             log.warning("the sweep waits: %s", error.sentence)
         await asyncio.sleep(min(studio.config.sweep_seconds, _LONGEST_PAUSE))

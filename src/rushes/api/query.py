@@ -1,0 +1,145 @@
+"""What of a library is asked for: the query string of a list, every wrong parameter told at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import NamedTuple
+from urllib.parse import parse_qs
+
+from rushes import search, wire
+from rushes.errors import InvalidQuery
+from rushes.model import Account
+from rushes.paging import PAGE_SIZE, Filters
+from rushes.store import Rows
+from rushes.store.library import LIBRARIES
+from rushes.studio import Studio
+
+_ONE_TOKEN = re.compile(rb"(?:nextPageKey=([A-Za-z0-9_-]*))")
+_LONGEST_TEXT = 5000
+
+
+class Asked(NamedTuple):
+    """One page of a list."""
+
+    token: str
+    """Where it begins; empty: with the newest."""
+    limit: int = PAGE_SIZE
+    filters: Filters | None = None
+    filtered: str = ""
+    """The filters in one spelling, for a token to be bound to."""
+
+
+ALL = Asked("")
+
+
+async def asked(studio: Studio, account: Account, query: bytes) -> Asked:
+    """Read a query string; a parameter that is sent twice counts as sent last, an unknown or empty one not at all.
+
+    Raises:
+        InvalidQuery: naming every parameter that is wrong.
+    """
+    if not query:
+        return ALL
+    # A token needs no quoting, so nearly every query is this one parameter as it is.
+    if plain := _ONE_TOKEN.fullmatch(query):
+        return Asked(plain[1].decode())
+    sent = parameters(query)
+    read = checked(sent, _READERS)
+    filters = await _filters(studio.store, account.id, sent, read)
+    limit = read.get("limit", PAGE_SIZE)
+    assert isinstance(limit, int)  # noqa: S101  (for the type checker)
+    if filters is None:
+        return Asked(sent.get("nextPageKey", ""), limit)
+    return Asked(sent.get("nextPageKey", ""), limit, filters, wire.dumps([*filters.columns.items(), filters.terms]))
+
+
+def parameters(query: bytes) -> dict[str, str]:
+    """The parameters of a query string that say something."""
+    try:
+        sent = parse_qs(query.decode("ascii"), errors="strict", max_num_fields=100)
+    except ValueError as error:
+        raise InvalidQuery("The query string is not UTF-8 in percent-encoding, or far too long.") from error
+    return {name: values[-1] for name, values in sent.items()}
+
+
+def checked(sent: Mapping[str, str], readers: Mapping[str, Callable[[str], object]]) -> dict[str, object]:
+    """The parameters that have a reader, read.
+
+    Raises:
+        InvalidQuery: naming every one whose reader complained.
+    """
+    read: dict[str, object] = {}
+    wrong: dict[str, str] = {}
+    for name in readers.keys() & sent.keys():
+        try:
+            read[name] = readers[name](sent[name])
+        except ValueError as error:
+            wrong[name] = str(error)
+    if wrong:
+        raise InvalidQuery(f"These parameters are wrong: {', '.join(sorted(wrong))}.", wrong)
+    return read
+
+
+async def _filters(sql: Rows, account_id: str, sent: Mapping[str, str], read: Mapping[str, object]) -> Filters | None:
+    if not _FILTERS & sent.keys():
+        return None
+    terms = read.get("q")
+    after, before = read.get("createdAfter"), read.get("createdBefore")
+    return Filters(
+        model=sent.get("model"),
+        aspect_ratio=sent.get("aspectRatio"),
+        created_after=after if isinstance(after, int) else None,
+        created_before=before if isinstance(before, int) else None,
+        parent=await _parent(sql, account_id, sent["continues"]) if "continues" in sent else None,
+        terms=terms if isinstance(terms, tuple) else None,
+    )
+
+
+async def _parent(sql: Rows, account_id: str, item_id: str) -> str:
+    for library in LIBRARIES.values():
+        if entry := await library.entry(sql, account_id, item_id):
+            return entry.file_id
+    return ""
+
+
+def _limit(text: str) -> int:
+    return whole_number(text, 1, PAGE_SIZE)
+
+
+def whole_number(text: str, least: int, most: int) -> int:
+    """A number in digits, within bounds; ``ValueError`` says what it may be."""
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
+        raise ValueError(f"must be a whole number from {least} to {most}")
+    return int(text)
+
+
+def _moment(text: str) -> int:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("must be a time in ISO 8601, such as 2026-04-09T18:51:47.967Z") from None
+    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return search.asked(_text(text))
+
+
+def _text(text: str) -> str:
+    if len(text) > _LONGEST_TEXT or "\x00" in text:
+        raise ValueError(f"must be at most {_LONGEST_TEXT:,} characters long, without NUL")
+    return text
+
+
+_READERS: Mapping[str, Callable[[str], object]] = {
+    "limit": _limit,
+    "createdAfter": _moment,
+    "createdBefore": _moment,
+    "q": _words,
+    "model": _text,
+    "aspectRatio": _text,
+    "continues": _text,
+}
+_FILTERS = frozenset(_READERS) - {"limit"}

@@ -1,0 +1,209 @@
+"""The libraries' rows: what a page reads. Videos and images are kept alike, each kind in a table of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
+
+from rushes import wire
+from rushes.model import Item, Kind
+from rushes.paging import Filters, SortKey
+from rushes.store import Rows, Store, Transaction, accounts, search
+
+
+class Page(NamedTuple):
+    """Items as stored, newest first; and the key of the last one when more follow it."""
+
+    items: list[bytes]
+    last: SortKey | None
+
+
+class Entry(NamedTuple):
+    """What is known of an item without reading its text."""
+
+    id: str
+    created: int
+    file_id: str
+    job_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """All items of one kind, of every account."""
+
+    kind: Kind
+
+    @property
+    def table(self) -> str:
+        """Where they stand."""
+        return f"{self.kind}s"
+
+    async def page(
+        self, store: Store, account_id: str, after: SortKey | None, size: int, filters: Filters | None = None
+    ) -> Page:
+        """The ``size`` items that follow ``after``. One row more is read, to know whether there is one."""
+        if filters is None:
+            items = await self._plain(store, account_id, after, size + 1)
+        elif filters.terms is None:
+            items = await self._filtered(store, account_id, after, size + 1, filters)
+        else:
+            items = await search.page(
+                store,
+                self.kind,
+                account_id,
+                filters.terms,
+                model=filters.model,
+                aspect_ratio=filters.aspect_ratio,
+                created_after=filters.created_after,
+                created_before=filters.created_before,
+                after=after,
+                size=size,
+            )
+        if len(items) <= size:
+            return Page(items, None)
+        items.pop()
+        return Page(items, wire.sort_key(items[-1]))
+
+    async def _plain(self, sql: Rows, account_id: str, after: SortKey | None, limit: int) -> list[bytes]:
+        if after is None:
+            rows = await sql.rows(_FIRST_PAGE[self.kind], account_id=account_id, limit=limit)
+        else:
+            rows = await sql.rows(
+                _PAGE[self.kind], account_id=account_id, created=after.created, id=after.id, limit=limit
+            )
+        return [item for (item,) in rows]
+
+    async def _filtered(
+        self, sql: Rows, account_id: str, after: SortKey | None, limit: int, filters: Filters
+    ) -> list[bytes]:
+        bound: dict[str, object] = filters.columns
+        conditions = [_CONDITIONS[name] for name in bound]
+        if after is not None:
+            bound |= {"created": after.created, "id": after.id}
+            conditions.append(_AFTER)
+        text = _select(self.kind, (*conditions,), lineage=filters.parent is not None)
+        return [item for (item,) in await sql.rows(text, account_id=account_id, limit=limit, **bound)]
+
+    async def add(self, tx: Transaction, item: Item, parents: frozenset[str] = frozenset()) -> None:
+        """Enter an item into its account's library, at a new revision of it; ``parents`` are the uuids in the names
+        of our own files that it was made from.
+        """
+        await tx.rows(
+            _add(self.table),
+            account_id=item.account_id,
+            created=item.created,
+            id=item.id,
+            file_id=item.file_id,
+            job_id=item.job_id,
+            item=wire.item(item),
+            model=item.request.model,
+            aspect_ratio=item.request.aspect_ratio,
+            revision=await accounts.changed(tx, item.account_id),
+        )
+        place = {"account_id": item.account_id, "kind": self.kind, "created": item.created, "id": item.id}
+        for parent in parents:
+            await tx.rows(_DESCEND, parent=parent, **place)
+        request = item.request
+        await search.add(
+            tx,
+            self.kind,
+            item.account_id,
+            item.created,
+            item.id,
+            prompt=request.prompt,
+            model=request.model,
+            aspect_ratio=request.aspect_ratio,
+        )
+
+    async def remove(self, tx: Transaction, account_id: str, item_id: str) -> Entry | None:
+        """Take an item out and leave its tombstone; ``None`` when there is no such item (any more)."""
+        removed = await tx.rows(_remove(self.table), account_id=account_id, id=item_id)
+        if not removed:
+            return None
+        entry = Entry(*removed[0])
+        place = {"account_id": account_id, "kind": self.kind, "created": entry.created}
+        revision = await accounts.changed(tx, account_id)
+        await tx.rows(_BURY, revision=revision, item_id=entry.id, **place)
+        await tx.rows(_DISOWN, id=entry.id, **place)
+        await search.remove(tx, self.kind, account_id, entry.created, entry.id)
+        return entry
+
+    async def get(self, sql: Rows, account_id: str, item_id: str) -> bytes | None:
+        """An account's item, as stored."""
+        text = f"SELECT item FROM {self.table} WHERE account_id = :account_id AND id = :id"  # noqa: S608
+        found = await sql.rows(text, account_id=account_id, id=item_id)
+        return found[0][0] if found else None
+
+    async def entry(self, sql: Rows, account_id: str, item_id: str) -> Entry | None:
+        """An account's item without its text."""
+        text = f"SELECT {_ENTRY} FROM {self.table} WHERE account_id = :account_id AND id = :id"  # noqa: S608
+        found = await sql.rows(text, account_id=account_id, id=item_id)
+        return Entry(*found[0]) if found else None
+
+    async def of_job(self, sql: Rows, account_id: str, job_id: str) -> bytes | None:
+        """The stored item that a job made."""
+        text = f"SELECT item FROM {self.table} WHERE job_id = :job_id AND account_id = :account_id"  # noqa: S608
+        found = await sql.rows(text, account_id=account_id, job_id=job_id)
+        return found[0][0] if found else None
+
+    async def has_file(self, sql: Rows, account_id: str, file_id: str) -> bool:
+        """Whether the library of that account holds the item these files belong to."""
+        text = f"SELECT 1 FROM {self.table} WHERE file_id = :file_id AND account_id = :account_id"  # noqa: S608
+        return bool(await sql.rows(text, account_id=account_id, file_id=file_id))
+
+
+VIDEOS = Library(Kind.VIDEO)
+IMAGES = Library(Kind.IMAGE)
+LIBRARIES: Mapping[Kind, Library] = {Kind.VIDEO: VIDEOS, Kind.IMAGE: IMAGES}
+
+_ENTRY = "id, created, file_id, job_id"
+_AFTER = "({place}.created, {place}.id) < (:created, :id)"
+_CONDITIONS: Mapping[str, str] = {
+    "model": "listed.model = :model",
+    "aspect_ratio": "listed.aspect_ratio = :aspect_ratio",
+    "created_after": "{place}.created > :created_after",
+    "created_before": "{place}.created < :created_before",
+    "parent": "lineage.parent = :parent",
+}
+
+
+@cache
+def _select(kind: Kind, conditions: tuple[str, ...], *, lineage: bool = False) -> str:
+    # A list is walked by the index over exactly its filters, in the list's own order; what was made from an item, by
+    # the index over its parent.
+    place, source = "listed", f"{kind}s AS listed"
+    if lineage:
+        place, source = "lineage", f"lineage JOIN {source} USING (account_id, created, id)"
+        conditions = (*conditions, f"lineage.kind = '{kind}'")
+    where = " AND ".join(("{place}.account_id = :account_id", *conditions)).format(place=place)
+    return (
+        f"SELECT listed.item FROM {source} WHERE {where} "  # noqa: S608
+        f"ORDER BY {place}.created DESC, {place}.id DESC LIMIT :limit"
+    )
+
+
+_FIRST_PAGE = {kind: _select(kind, ()) for kind in Kind}
+_PAGE = {kind: _select(kind, (_AFTER,)) for kind in Kind}
+_DESCEND = """
+INSERT INTO lineage (account_id, parent, kind, created, id) VALUES (:account_id, :parent, :kind, :created, :id)
+"""
+_BURY = """
+INSERT INTO tombstones (account_id, revision, kind, item_id, created)
+VALUES (:account_id, :revision, :kind, :item_id, :created)
+"""
+_DISOWN = "DELETE FROM lineage WHERE account_id = :account_id AND kind = :kind AND created = :created AND id = :id"
+
+
+@cache
+def _add(table: str) -> str:
+    return f"""
+        INSERT INTO {table} (account_id, created, id, file_id, job_id, item, model, aspect_ratio, revision)
+        VALUES (:account_id, :created, :id, :file_id, :job_id, :item, :model, :aspect_ratio, :revision)
+    """  # noqa: S608
+
+
+@cache
+def _remove(table: str) -> str:
+    return f"DELETE FROM {table} WHERE account_id = :account_id AND id = :id RETURNING {_ENTRY}"  # noqa: S608

@@ -1,0 +1,36 @@
+-- Images beside videos; what lists are filtered by; and the revision of the account at which each item entered, which
+-- is what the change feed is read by.
+
+ALTER TABLE videos ADD COLUMN model TEXT NOT NULL DEFAULT '';
+ALTER TABLE videos ADD COLUMN aspect_ratio TEXT NOT NULL DEFAULT '';
+ALTER TABLE videos ADD COLUMN revision BIGINT NOT NULL DEFAULT 0;
+
+-- The placeholder of our own links is no JSON: it goes before the text is read.
+UPDATE videos SET
+    model = CAST(replace(convert_from(item, 'UTF8'), chr(1), '') AS jsonb) ->> 'model',
+    aspect_ratio = CAST(replace(convert_from(item, 'UTF8'), chr(1), '') AS jsonb) ->> 'aspectRatio';
+
+CREATE TABLE images (
+    account_id   TEXT NOT NULL REFERENCES accounts (id),
+    created      BIGINT NOT NULL,
+    id           TEXT COLLATE "C" NOT NULL,
+    file_id      TEXT NOT NULL,
+    job_id       TEXT REFERENCES jobs (id),
+    item         BYTEA NOT NULL,
+    model        TEXT NOT NULL,
+    aspect_ratio TEXT NOT NULL,
+    revision     BIGINT NOT NULL,
+    PRIMARY KEY (account_id, created, id)
+);
+
+-- What was made from which file of ours.
+CREATE TABLE lineage (
+    account_id TEXT NOT NULL REFERENCES accounts (id),
+    parent     TEXT NOT NULL,       -- the uuid in the parent's file names
+    kind       TEXT NOT NULL,       -- the child's
+    created    BIGINT NOT NULL,
+    id         TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (account_id, parent, kind, created, id)
+);
+
+CREATE INDEX lineage_child ON lineage (account_id, kind, created, id);
