@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
+from rushes import errors
 from rushes.config import Config
 from rushes.model import MOVES
 
@@ -18,7 +19,7 @@ SOURCE = ROOT / "src"
 LONGEST_FILE = 500
 SHAPELESS = {"utils", "util", "helpers", "helper", "common", "core", "services", "managers", "repositories", "misc"}
 
-WORDS = {"model", "errors", "paging", "ids", "catalogue"}
+WORDS = {"model", "errors", "paging", "ids", "catalogue", "search"}
 ABOVE = {"api", "work", "studio", "serve", "cli", "client"}
 
 # What a part may not import. The longest name that fits decides.
@@ -225,6 +226,17 @@ def moves_told(text: str) -> set[str]:
 def test_the_states_are_told_as_they_are() -> None:
     told = {state: moves_told(text) for state, text in sections("states.md").items()}
     assert told == {str(state): {str(to) for to in after} for state, after in MOVES.items()}
+
+
+def test_every_code_a_client_can_meet_is_told_and_no_other() -> None:
+    inside = {"DUPLICATE", "LEASE_LOST", "UNREADABLE", "START", "BAD_SETTING", "STORE_TOO_NEW", "CONFLICT"}
+    assert set(sections("errors.md")) == {kind.code for kind in tree(errors.RushesError)} - inside
+
+
+def tree(kind: type[errors.RushesError]) -> Iterator[type[errors.RushesError]]:
+    yield kind
+    for below in kind.__subclasses__():
+        yield from tree(below)
 
 
 def test_every_setting_is_told_and_no_other() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Coroutine
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +13,8 @@ import click
 
 from rushes import __version__
 from rushes.errors import RushesError
+
+_MOST_CREDITS = Decimal(10) ** 12
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -130,6 +133,55 @@ def revoke_key(key_id: str, data: Path | None) -> None:
     if not _in_studio(data, lambda studio: studio.revoke_key(key_id)):
         raise click.ClickException(f"There is no key {key_id}; `rushes keys list` shows the ids.")
     click.echo("revoked", err=True)
+
+
+@cli.group("accounts")
+def accounts_group() -> None:
+    """See what accounts spend, and limit it."""
+
+
+@accounts_group.command("list")
+@_data_option
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def list_accounts(data: Path | None, as_json: bool) -> None:
+    """Show every account's AI credits of this month."""
+    from rushes.store import credits
+    from rushes.wire import dumps, number
+
+    async def balances(studio: Any) -> list[tuple[str, Any]]:
+        return await credits.balances(studio.store, studio.config.credits_per_month, await studio.now())
+
+    found = _in_studio(data, balances)
+    width = max((len(name) for name, _ in found), default=0)
+    for name, (spent, held, limit) in found:
+        told = {"account": name, "spent": number(spent), "held": number(held), "limit": number(limit)}
+        line = f"{name:{width}}  {spent:,f} spent, {held:,f} held, of {limit:,f} credits"
+        click.echo(dumps(told) if as_json else line)
+
+
+@accounts_group.command("set-credits")
+@click.argument("name")
+@click.argument("credits", metavar="CREDITS|default")
+@_data_option
+def set_credits(name: str, credits: str, data: Path | None) -> None:
+    """Limit what the account NAME may spend in a calendar month (UTC), in AI credits.
+
+    `default` gives it the server's limit again (RUSHES_CREDITS_PER_MONTH).
+    """
+    amount = None if credits == "default" else _amount(credits)
+    if not _in_studio(data, lambda studio: studio.set_credits(name, amount)):
+        raise click.ClickException(f"There is no account {name}; `rushes accounts list` shows them.")
+    click.echo("set", err=True)
+
+
+def _amount(text: str) -> Decimal:
+    try:
+        amount = Decimal(text)
+        if 0 <= amount < _MOST_CREDITS and amount == round(amount, 6):
+            return amount
+    except InvalidOperation:
+        pass
+    raise click.BadParameter(f"{text!r} is no amount of credits: a number from 0 on, with at most six decimals.")
 
 
 def _in_studio(data: Path | None, act: Callable[[Any], Coroutine[Any, Any, T]]) -> T:

@@ -163,7 +163,7 @@ class TooMany(RushesError):
     code = "TOO_MANY_REQUESTS"
     retryable = True
 
-    def __init__(self, sentence: str, retry_after: int) -> None:
+    def __init__(self, sentence: str, retry_after: int = 1) -> None:
         super().__init__(sentence)
         self.retry_after = retry_after
 

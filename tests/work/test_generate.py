@@ -120,14 +120,16 @@ async def test_a_ticket_that_cannot_be_kept_is_outcome_unknown_too(shoot: Set) -
 async def test_a_provider_that_was_not_reached_gives_the_job_back_and_is_asked_again(shoot: Set) -> None:
     shoot.provider.submits = [ProviderUnreachable("busy")] * 3 + ["a ticket"]
     job = await shoot.submit()
-    waits = []
-    for _ in range(3):
+    for nominal in (1.0, 2.0, 4.0):
+        before = await shoot.studio.now()
         row = await shoot.step()
         assert row
         assert (row.state, row.owner, row.ticket) == (JobState.QUEUED, None, None)
-        waits.append(await shoot.wait(job))
-        shoot.later(waits[-1])
-    assert 0.3 < waits[0] < waits[1] < waits[2] < 6, "each wait is longer"
+        # Set back at some moment between the two, however slow the machine: each wait is twice as long.
+        after, run_at = await shoot.studio.now(), await shoot.run_at(job)
+        assert run_at - before >= 750 * nominal
+        assert run_at - after <= 1250 * nominal
+        shoot.later(await shoot.wait(job))
     assert (await shoot.end(job)).state == JobState.COMPLETED
     assert shoot.provider.count("submit") == 4
 

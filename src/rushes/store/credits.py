@@ -23,6 +23,7 @@ WHERE id = :id AND under_way < :most AND {_SPENT} + held + :amount <= coalesce(c
 RETURNING id
 """  # noqa: S608
 _STATE = f"SELECT {_SPENT}, held, coalesce(credit_limit, :limit), under_way FROM accounts WHERE id = :id"  # noqa: S608
+_STATES = f"SELECT name, {_SPENT}, held, coalesce(credit_limit, :limit) FROM accounts ORDER BY name"  # noqa: S608
 _RELEASE = "UPDATE accounts SET held = held - :amount, under_way = under_way - 1 WHERE id = :id"
 _CHARGE = f"""
 UPDATE accounts SET held = held - :amount, under_way = under_way - 1, spent = {_SPENT} + :amount, month = :month
@@ -83,6 +84,12 @@ async def balance(sql: Rows, account_id: str, default_limit: Decimal, now: int) 
     bound = {"id": account_id, "month": _month(now), "limit": _millionths(default_limit)}
     [(spent, held, limit, _)] = await sql.rows(_STATE, **bound)
     return Balance(_decimal(spent), _decimal(held), _decimal(limit))
+
+
+async def balances(sql: Rows, default_limit: Decimal, now: int) -> list[tuple[str, Balance]]:
+    """How every account's month stands, by its name."""
+    rows = await sql.rows(_STATES, month=_month(now), limit=_millionths(default_limit))
+    return [(name, Balance(_decimal(spent), _decimal(held), _decimal(limit))) for name, spent, held, limit in rows]
 
 
 async def entries(sql: Rows, account_id: str, start: int, end: int) -> list[LedgerEntry]:

@@ -1,0 +1,60 @@
+"""``rushes accounts``: what accounts spend, and what they may."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.api.takes import VIDEOS, completed, submit
+from tests.conftest import serving
+from tests.test_cli import rushes
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A folder with the accounts `default` and `studio b`."""
+    for account in ("default", "studio b"):
+        rushes("keys", "create", "--data", "data", "--account", account, cwd=tmp_path)
+    return tmp_path / "data"
+
+
+def limits(data: Path) -> dict[str, float]:
+    listed = rushes("accounts", "list", "--data", str(data), "--json", cwd=data.parent).stdout
+    return {told["account"]: told["limit"] for told in map(json.loads, listed.splitlines())}
+
+
+def set_credits(data: Path, account: str, amount: str) -> int:
+    return rushes("accounts", "set-credits", account, amount, "--data", str(data), cwd=data.parent).returncode
+
+
+def test_an_account_has_the_servers_limit_until_it_has_its_own(data: Path) -> None:
+    assert limits(data) == {"default": 1_000_000, "studio b": 1_000_000}
+    assert set_credits(data, "studio b", "12.5") == 0
+    assert limits(data) == {"default": 1_000_000, "studio b": 12.5}
+    assert set_credits(data, "studio b", "default") == 0
+    assert limits(data) == {"default": 1_000_000, "studio b": 1_000_000}
+
+
+@pytest.mark.parametrize("amount", ["many", "nan", "inf", "-1", "0.0000001", "1e13", ""])
+def test_what_is_no_amount_changes_nothing(data: Path, amount: str) -> None:
+    assert set_credits(data, "default", amount) == 2
+    assert limits(data)["default"] == 1_000_000
+
+
+def test_an_unknown_account_is_told(data: Path) -> None:
+    run = rushes("accounts", "set-credits", "nobody", "5", "--data", str(data), cwd=data.parent)
+    assert (run.returncode, run.stderr.count("\n")) == (1, 1)
+    assert "There is no account nobody" in run.stderr
+
+
+def test_a_limit_holds_at_once_and_what_is_spent_is_shown(data: Path) -> None:
+    with serving(data) as server, server.client(server.key("default")) as api:
+        completed(api, submit(api, duration="5s"))
+        listed = rushes("accounts", "list", "--data", str(data), cwd=data.parent).stdout
+        assert listed.splitlines()[0] == "default   8 spent, 0 held, of 1,000,000 credits"
+        assert set_credits(data, "default", "15.9") == 0
+        assert api.post(VIDEOS, json={"prompt": "one too many", "duration": "5s"}).status_code == 402
+        assert set_credits(data, "default", "16") == 0
+        assert api.post(VIDEOS, json={"prompt": "the last one", "duration": "5s"}).status_code == 200
