@@ -17,6 +17,7 @@ import pytest
 
 from rushes import config
 from rushes.model import JobState, VideoFiles
+from rushes.store import changes
 from rushes.studio import Studio
 from tests.conftest import V1, Program, answers, free_port, wait_until
 from tests.media.clips import make
@@ -92,12 +93,16 @@ def _routes(folder: Path) -> Path:
 
 
 def submit_all(site: Site, key: str) -> list[str]:
-    """Submit until so many submissions have been answered; a cut connection may still have made a job."""
+    """Submit so many videos, each under its own idempotency key until it is answered: a cut connection may have made
+    the job, and then the same key finds it.
+    """
     accepted: list[str] = []
     with httpx2.Client(base_url=site.url + V1, headers={"Authorization": key}, timeout=10, trust_env=False) as api:
         while len(accepted) < JOBS:
+            take = f"take {len(accepted)}"
             with contextlib.suppress(httpx2.TransportError):
-                answer = api.post("/aistudio/videos", json={"prompt": f"take {len(accepted)}", "duration": "5s"})
+                asked = {"prompt": take, "duration": "5s"}
+                answer = api.post("/aistudio/videos", json=asked, headers={"Idempotency-Key": take})
                 if answer.status_code == 200:
                     accepted.append(answer.json()["data"]["jobId"])
     return accepted
@@ -140,6 +145,7 @@ async def test_whatever_is_killed_every_job_ends_once_and_files_match_rows(
         await _check_rows(studio, accepted)
         await _check_submissions(studio, tmp_path / "submissions")
         await _check_files(studio)
+        await _check_books(studio)
         assert site.kills["serve"]
         assert site.kills["worker"]
         print(await _told(studio, site))
@@ -163,7 +169,7 @@ def _check_answers(site: Site, key: str, accepted: list[str]) -> None:
 
 async def _check_rows(studio: Studio, accepted: list[str]) -> None:
     jobs = await studio.store.rows("SELECT id, state, error_code FROM jobs")
-    assert set(accepted) <= {job for job, _, _ in jobs}
+    assert Counter(accepted) == Counter(job for job, _, _ in jobs), "each was asked for once and made once"
     assert {error for _, state, error in jobs if state == JobState.FAILED} <= {"OUTCOME_UNKNOWN"}
     entered = Counter(row[0] for row in await studio.store.rows("SELECT job_id FROM videos"))
     assert entered == Counter(job for job, state, _ in jobs if state == JobState.COMPLETED)
@@ -186,3 +192,14 @@ async def _check_files(studio: Studio) -> None:
     expected = {name for account, file in rows for name in VideoFiles(account, file).all}
     kept = {*await studio.blobs.names("videos"), *await studio.blobs.names("sidecars")}
     assert kept == expected
+
+
+async def _check_books(studio: Studio) -> None:
+    """Nothing is held any more, what is in the library is charged once, and the change feed tells of all of it."""
+    [(held, under_way, spent)] = await studio.store.rows("SELECT held, under_way, spent FROM accounts")
+    charged = Counter(job for (job,) in await studio.store.rows("SELECT job_id FROM ledger"))
+    entered = Counter(job for (job,) in await studio.store.rows("SELECT job_id FROM videos"))
+    assert (held, under_way, spent) == (0, 0, 8_000_000 * len(entered))
+    assert charged == entered
+    [(account_id,)] = await studio.store.rows("SELECT id FROM accounts")
+    assert len(await changes.after(studio.store, account_id, 0, 2 * JOBS)) == len(entered)

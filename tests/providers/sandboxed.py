@@ -1,4 +1,4 @@
-"""Orders for the sandbox, and its films decoded."""
+"""Orders for the sandbox, and its films and images decoded."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from rushes.model import Kind
 from rushes.providers import Done, Inputs, Order
 from rushes.providers.sandbox import Sandbox
 
@@ -38,6 +39,13 @@ def order(prompt: str = "a calm sea", inputs: Inputs | None = None, **facts: Any
     return Order(prompt=prompt, inputs=inputs or Inputs(), **given)
 
 
+def image_order(prompt: str = "a calm sea", reference: Path | None = None, **facts: Any) -> Order:
+    """A small image's order, unless ``facts`` say otherwise."""
+    usual: dict[str, Any] = {"model": "seedream3.0", "width": 400, "height": 400, "seconds": 0, "aspect_ratio": "1:1"}
+    inputs = Inputs(references=(reference,) if reference else ())
+    return order(prompt, inputs, **{"kind": Kind.IMAGE, **usual, **facts})
+
+
 def made(wanted: Order, to: Path, sandbox: Sandbox | None = None) -> Path:
     """Submit, poll, download; all through the public methods."""
 
@@ -60,6 +68,12 @@ def decoded(mp4: Path) -> Film:
         seconds = float((stream.duration or 0) * stream.time_base)
         rate = stream.average_rate
         return Film(frames, context.width, context.height, context.pix_fmt or "", seconds, rate)
+
+
+def image(png: Path) -> Picture:
+    """A PNG's pixels, RGB."""
+    with Image.open(png, formats=("PNG",)) as opened:
+        return np.asarray(opened.convert("RGB"), np.uint8)
 
 
 def psnr(one: Picture, other: Picture) -> float:

@@ -4,7 +4,8 @@ Importing this is cheap: PyAV and Pillow are imported where they are used, in th
 """
 
 from rushes.media.isolate import isolated
+from rushes.media.picture import picture
 from rushes.media.probe import Facts, ImageFacts, image
 from rushes.media.stills import last_frame, stills
 
-__all__ = ["Facts", "ImageFacts", "image", "isolated", "last_frame", "stills"]
+__all__ = ["Facts", "ImageFacts", "image", "isolated", "last_frame", "picture", "stills"]

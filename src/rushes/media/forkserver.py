@@ -40,10 +40,12 @@ STATUS = struct.Struct("=i")
 PRELOADED = (
     "av",
     "av.subtitles.stream",
+    "PIL.ImageOps",
     "PIL.ImageStat",
     "PIL.JpegImagePlugin",
     "PIL.PngImagePlugin",
     "PIL.WebPImagePlugin",
+    "rushes.media.picture",
     "rushes.media.stills",
 )
 NICENESS = 5

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
+    from PIL.ImageFile import ImageFile
 
 MOST_SIDE = 8192
 MOST_PIXELS = 67_108_864  # 8192 x 8192: what H.264, HEVC and the providers stop at
@@ -61,21 +62,32 @@ async def image(path: Path, *, seconds: float = 20) -> ImageFacts:
 
 def examine_image(path: Path) -> ImageFacts:
     """What :func:`image` does, in this process."""
+    return image_facts(decoded(path))
+
+
+def decoded(path: Path) -> ImageFile:
+    """The PNG, JPEG or WebP at ``path`` with all its pixels; of several pictures the first, as it is stored."""
     from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(path, formats=("PNG", "JPEG", "WEBP")) as opened:
             check_size(*opened.size)
             opened.load()
-            width, height = opened.size
-            turned = opened.getexif().get(EXIF_ORIENTATION) in (5, 6, 7, 8)
-            kind = IMAGE_FORMATS[opened.format or ""]
+            opened.getexif()  # remembered, so that a broken one is found here
+            return opened
     except Unreadable:
         raise
     except UnidentifiedImageError:  # its words name our path
         raise Unreadable("This is not a PNG, JPEG or WebP image.") from None
     except Exception as error:  # Pillow's readers raise anything: SyntaxError, struct.error, a bomb's own class
         raise Unreadable(f"This is not a readable PNG, JPEG or WebP image: {error}.") from error
+
+
+def image_facts(decoded: ImageFile) -> ImageFacts:
+    """What an image is that was just decoded."""
+    width, height = decoded.size
+    turned = decoded.getexif().get(EXIF_ORIENTATION) in (5, 6, 7, 8)
+    kind = IMAGE_FORMATS[decoded.format or ""]
     return ImageFacts(height, width, kind) if turned else ImageFacts(width, height, kind)
 
 

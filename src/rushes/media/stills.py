@@ -45,7 +45,7 @@ def examine(video: Path, folder: Path) -> Facts:
         facts = file.facts(first, last)
         opening, ending = upright(first), upright(last)
         opening.save(folder / PREVIEW, quality=90)
-        _save_png(ending, folder / LAST_FRAME)
+        save_png(ending, folder / LAST_FRAME)
         _thumbnail(_candidates(file, passed, opening, ending)).save(folder / THUMBNAIL, quality=85)
     return facts
 
@@ -55,7 +55,7 @@ def examine_last(video: Path, to: Path) -> Facts:
     with opened(video) as file:
         first = file.first()
         _, last = file.tail(0)
-        _save_png(upright(last), to)
+        save_png(upright(last), to)
         return file.facts(first, last)
 
 
@@ -77,7 +77,8 @@ def upright(frame: VideoFrame) -> Image:
     return image if turn is None else image.transpose(turn)
 
 
-def _save_png(image: Image, path: Path) -> None:
+def save_png(image: Image, path: Path) -> None:
+    """Write an RGB image as a PNG without loss: the same pixels give the same bytes."""
     # FFmpeg's encoder takes half of Pillow's time for a file of the same size.
     import av
 

@@ -21,7 +21,7 @@ UNION ALL SELECT * FROM (
     WHERE account_id = :account_id AND revision > :since ORDER BY revision LIMIT :limit
 ) AS added_images
 UNION ALL SELECT * FROM (
-    SELECT revision, kind, item_id, created, NULL FROM tombstones
+    SELECT revision, kind, item_id, created, CAST(NULL AS BYTEA) FROM tombstones
     WHERE account_id = :account_id AND revision > :since ORDER BY revision LIMIT :limit
 ) AS deleted
 ORDER BY 1 LIMIT :limit

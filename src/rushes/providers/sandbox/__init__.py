@@ -1,4 +1,4 @@
-"""The built-in provider: no key, no network, no GPU, nothing to pay; it draws real MP4s.
+"""The built-in provider: no key, no network, no GPU, nothing to pay; it draws real MP4s and PNGs.
 
 Words in the prompt make it fail, refuse, stall or dawdle (see :mod:`.orders`). A ticket holds everything, so any
 worker on any host can draw it, as often as it likes, and gets the same bytes.
@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from rushes.errors import BadSetting, JobFailed, ProviderFailed, ProviderUnreachable, Unreadable
 from rushes.media.isolate import isolated
 from rushes.providers import Done, Order, Pending, Refused
-from rushes.providers.sandbox import film, inputs, orders
+from rushes.providers.sandbox import inputs, orders
+from rushes.providers.sandbox.delivery import deliver
 from rushes.providers.sandbox.orders import Wishes, wishes
 from rushes.providers.sandbox.ticket import Ticket, from_text, to_text
 
@@ -24,6 +26,7 @@ _POLL_AFTER = 0.5
 _READING = 60.0
 _DRAWING = 300.0
 """Seconds of patience, for a host that is busy with other things: drawing takes one or two."""
+_FREE = Decimal(0)
 
 
 class Sandbox:
@@ -54,6 +57,8 @@ class Sandbox:
                 submitted=self._now(),
                 opening=opening,
                 references=references,
+                kind=order.kind,
+                style=order.style,
             )
         )
 
@@ -83,11 +88,11 @@ class Sandbox:
 
     def _ended(self, asked: Wishes, ticket: str) -> Done | Refused:
         errors: list[JobFailed] = [orders.AT_POLL[word]() for word in asked.words if word in orders.AT_POLL]
-        return Refused(errors[0]) if errors else Done(ticket)
+        return Refused(errors[0], _FREE) if errors else Done(ticket, _FREE)
 
     async def download(self, done: Done, to: Path) -> None:
-        """Draw the video into ``to``; raises :class:`ProviderFailed` if this host cannot."""
+        """Draw the video or image into ``to``; raises :class:`ProviderFailed` if this host cannot."""
         try:
-            await isolated(film.draw, from_text(done.source), to, seconds=_DRAWING)
+            await isolated(deliver, from_text(done.source), to, seconds=_DRAWING)
         except Unreadable as error:
-            raise ProviderFailed(f"The sandbox could not draw the video here: {error.sentence}") from None
+            raise ProviderFailed(f"The sandbox could not draw this here: {error.sentence}") from None

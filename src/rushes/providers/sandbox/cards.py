@@ -1,4 +1,4 @@
-"""The order's reference images as a row of numbered, gently floating cards."""
+"""The order's reference images as a row of numbered cards, gently floating in a film."""
 
 from __future__ import annotations
 
@@ -8,32 +8,37 @@ import math
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from rushes.media.encode import Planes
-from rushes.providers.sandbox.lettering import Overlay
+from rushes.providers.sandbox.overlay import Overlay, Sheet
 
 _PAPER = (250, 249, 246, 255)
 
 
 class Cards:
-    """The references from left to right, in order."""
+    """The references floating over a film."""
 
     def __init__(self, references: tuple[bytes, ...], width: int, height: int) -> None:
-        unit, count = min(width, height), len(references)
-        gap = unit // 30
-        side = min(unit * 3 // 10, (width - gap * (count + 1)) // max(count, 1))
-        first = (width - count * side - (count - 1) * gap) // 2
-        cards = [_card(reference, number, max(side, 16)) for number, reference in enumerate(references, 1)]
-        top = int(height * 0.09)
-        self._cards = [
-            Overlay(card, first + number * (side + gap) + (side - card.width) // 2, top + (side - card.height) // 2)
-            for number, card in enumerate(cards)
-        ]
-        self._float = unit / 90
+        self._cards = [Overlay(card) for card in cards(references, width, height)]
+        self._float = min(width, height) / 90
 
     def blend(self, canvas: Planes, number: int, strength: float) -> None:
         """Lay them over frame ``number``."""
         for place, card in enumerate(self._cards):
             down = round(self._float * math.sin(number / 24 * 1.7 + place * 1.1))
             card.blend(canvas, strength, down)
+
+
+def cards(references: tuple[bytes, ...], width: int, height: int) -> list[Sheet]:
+    """The references from left to right, in order."""
+    unit, count = min(width, height), len(references)
+    gap = unit // 30
+    side = min(unit * 3 // 10, (width - gap * (count + 1)) // max(count, 1))
+    first = (width - count * side - (count - 1) * gap) // 2
+    drawn = [_card(reference, number, max(side, 16)) for number, reference in enumerate(references, 1)]
+    top = int(height * 0.09)
+    return [
+        Sheet(card, first + number * (side + gap) + (side - card.width) // 2, top + (side - card.height) // 2)
+        for number, card in enumerate(drawn)
+    ]
 
 
 def _card(reference: bytes, number: int, side: int) -> Image.Image:

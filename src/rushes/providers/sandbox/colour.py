@@ -64,3 +64,19 @@ def planes(picture: Image.Image) -> Planes:
     )
     y, u, v = (pixels(plane).copy() for plane in frame.planes)
     return y, u, v
+
+
+def picture(planes: Planes) -> Image.Image:
+    """Planes of even size as a picture."""
+    height, width = planes[0].shape
+    frame = av.VideoFrame(width, height, "yuv420p")
+    for plane, given in zip(frame.planes, planes, strict=True):
+        pixels(plane)[:] = given
+    rgb = frame.reformat(
+        format="rgb24",
+        src_colorspace=Colorspace.ITU709,
+        src_color_range=ColorRange.MPEG,
+        interpolation=_CAREFULLY,
+        threads=1,
+    )
+    return Image.fromarray(rgb.to_ndarray())

@@ -13,8 +13,8 @@ from rushes.media.encode import Planes, encode
 from rushes.providers.sandbox import colour
 from rushes.providers.sandbox.cards import Cards
 from rushes.providers.sandbox.lettering import lettering
-from rushes.providers.sandbox.orders import AT_DOWNLOAD, wishes
-from rushes.providers.sandbox.picture import MovingPicture
+from rushes.providers.sandbox.overlay import Overlay
+from rushes.providers.sandbox.picture import MovingPicture, blank
 from rushes.providers.sandbox.ticket import Ticket
 
 FPS = 24
@@ -30,14 +30,8 @@ _DOLLY = 0.07
 
 
 def draw(ticket: Ticket, to: Path) -> None:
-    """Write the ticket's MP4 to ``to``: the same ticket, whenever submitted, gives the same bytes.
-
-    Where its prompt asks for a spoilt delivery, spoil it.
-    """
+    """Write the ticket's MP4 to ``to``: the same ticket, whenever submitted, gives the same bytes."""
     write(frames(ticket), ticket, to)
-    for word in wishes(ticket.prompt).words:
-        if word in AT_DOWNLOAD:
-            to.write_bytes(AT_DOWNLOAD[word](to.read_bytes()))
 
 
 def write(drawn: Iterable[Planes], ticket: Ticket, to: Path) -> None:
@@ -53,11 +47,11 @@ def write(drawn: Iterable[Planes], ticket: Ticket, to: Path) -> None:
 def frames(ticket: Ticket) -> Iterator[Planes]:
     """The film's frames, all drawn into the same arrays: use each before asking for the next."""
     size, count = (ticket.width, ticket.height), ticket.seconds * FPS
-    scene = MovingPicture(ticket.prompt, _seed(ticket), *size, count)
-    words = lettering(ticket.model, ticket.prompt, scene.theme.palette.low, *size)
+    scene = MovingPicture(ticket.prompt, ticket.seed, *size, count)
+    words = Overlay(lettering(ticket.model, ticket.prompt, scene.theme.palette.low, *size))
     cards = Cards(ticket.references, *size)
     opening = _Opening(ticket.opening) if ticket.opening is not None else None
-    canvas = _blank(*size)
+    canvas = blank(*size)
     for number in range(count):
         scene.paint(canvas, number)
         strength = 1.0
@@ -68,15 +62,6 @@ def frames(ticket: Ticket) -> Iterator[Planes]:
             words.blend(canvas, strength)
             cards.blend(canvas, number, strength)
         yield canvas
-
-
-def _seed(ticket: Ticket) -> str:
-    return f"{ticket.model}\n{ticket.seconds}\n{ticket.prompt}"
-
-
-def _blank(width: int, height: int) -> Planes:
-    half = height // 2, width // 2
-    return np.zeros((height, width), np.uint8), np.zeros(half, np.uint8), np.zeros(half, np.uint8)
 
 
 class _Opening:

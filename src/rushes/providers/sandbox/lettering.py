@@ -5,60 +5,47 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
-import numpy as np
 from PIL import Image, ImageDraw
 
-from rushes.media.encode import Planes
 from rushes.providers.sandbox import colour
 from rushes.providers.sandbox.fonts import Font, font_for
+from rushes.providers.sandbox.overlay import Sheet
 
-_PANEL = (9, 11, 17, 150)
-_WHITE = (255, 255, 255, 255)
-_SOFT = (255, 255, 255, 190)
 _LONGEST = 600
 """Characters of the prompt that are looked at: far more than fit."""
 
 
-class Overlay:
-    """A picture with transparency, ready to be blended onto frames at any place and strength."""
-
-    def __init__(self, picture: Image.Image, left: int, top: int) -> None:
-        """``picture`` is RGBA; ``left`` and ``top`` are pixels of the frame. All are rounded to even."""
-        width, height = (side // 2 * 2 for side in picture.size)
-        picture = picture.crop((0, 0, width, height))
-        self.left, self.top = left // 2 * 2, top // 2 * 2
-        alpha = picture.getchannel("A")
-        self._alphas = [np.asarray(part, np.uint16) * 256 // 255 for part in (alpha, alpha.reduce(2))]
-        self._colours = colour.planes(picture)
-        self._full = self._weighed(256)
-
-    def blend(self, canvas: Planes, strength: float = 1.0, down: int = 0) -> None:
-        """Lay it over ``canvas``, ``strength`` from 0 to 1, moved ``down`` pixels."""
-        layers = self._full if strength >= 1 else self._weighed(round(256 * max(strength, 0)))
-        for plane, (keep, ink), half in zip(canvas, layers, (0, 1, 1), strict=True):
-            top, left = (self.top + down) >> half, self.left >> half
-            box = plane[top : top + keep.shape[0], left : left + keep.shape[1]]
-            mixed = box * keep
-            mixed += ink
-            mixed >>= 8
-            box[...] = mixed
-
-    def _weighed(self, strength: int) -> list[tuple[np.ndarray, np.ndarray]]:
-        shares = [alpha.astype(np.uint32) * strength >> 8 for alpha in self._alphas]
-        parts = zip(self._colours, (shares[0], shares[1], shares[1]), strict=True)
-        return [((256 - share).astype(np.uint16), (plane * share).astype(np.uint16)) for plane, share in parts]
+Ink = tuple[int, int, int, int]
+"""Red, green, blue, and how much it covers; up to 255."""
 
 
-def lettering(model: str, prompt: str, accent: colour.Floats, width: int, height: int) -> Overlay:
-    """The panel for the lower part of a frame of that size; never fails, whatever the text."""
-    unit = min(width, height)
+@dataclass(frozen=True, slots=True)
+class Inks:
+    """What lettering is done in: the panel under it, the prompt, the line above the prompt, an outline."""
+
+    panel: Ink = (9, 11, 17, 150)
+    text: Ink = (255, 255, 255, 255)
+    soft: Ink = (255, 255, 255, 190)
+    edge: Ink | None = None
+
+
+INKS = Inks()
+"""White on a shade of the picture."""
+
+
+def lettering(
+    model: str, prompt: str, accent: colour.Floats, width: int, height: int, inks: Inks = INKS, scale: float = 1.0
+) -> Sheet:
+    """The panel for the lower part of a picture of that size; never fails, whatever the text."""
+    unit = int(min(width, height) * scale)
     margin, pad = unit // 20, unit // 28
     inner = min(width - 2 * margin, unit * 5 // 4) - 2 * pad - unit // 60
     head = _fitted(f"SANDBOX  ·  {model}", unit // 36, inner, 1)
     body = _prompt(prompt, unit, inner, height)
-    panel = _panel(inner + 2 * pad + unit // 60, pad, unit, (head, body), accent)
-    return Overlay(panel, margin, height - margin - panel.height)
+    panel = _panel(inner + 2 * pad + unit // 60, pad, unit, (head, body), accent, inks)
+    return Sheet(panel, margin, height - margin - panel.height)
 
 
 def _prompt(prompt: str, unit: int, inner: int, height: int) -> tuple[Font, list[str]]:
@@ -113,18 +100,20 @@ def _shortened(line: str, inner: float, length: Callable[[str], float]) -> str:
 
 
 def _panel(
-    width: int, pad: int, unit: int, texts: tuple[tuple[Font, list[str]], ...], accent: colour.Floats
+    width: int, pad: int, unit: int, texts: tuple[tuple[Font, list[str]], ...], accent: colour.Floats, inks: Inks
 ) -> Image.Image:
-    """A dark, rounded panel with a bar of the picture's own colour at its side."""
+    """A rounded panel with a bar of the picture's own colour at its side."""
     heights = [_line_height(font) for font, _ in texts]
     gap = unit // 60 if texts[1][1] else 0
     tall = sum(len(lines) * high for (_, lines), high in zip(texts, heights, strict=True)) + gap + 2 * pad
-    panel = Image.new("RGBA", (width // 2 * 2, tall // 2 * 2), (*_PANEL[:3], 0))
+    panel = Image.new("RGBA", (width // 2 * 2, tall // 2 * 2), (*inks.panel[:3], 0))
     pen = ImageDraw.Draw(panel)
-    _rounded(panel, pad)
+    _rounded(panel, pad, inks.panel[3])
     pen.rounded_rectangle((pad * 0.75, pad, pad * 0.75 + unit // 160, tall - pad), 3, fill=_rgb(accent))
+    if inks.edge:
+        pen.rounded_rectangle((0, 0, panel.width - 1, panel.height - 1), pad, outline=inks.edge, width=unit // 250 + 1)
     y = float(pad)
-    for (font, lines), high, fill in zip(texts, heights, (_SOFT, _WHITE), strict=True):
+    for (font, lines), high, fill in zip(texts, heights, (inks.soft, inks.text), strict=True):
         for line in lines:
             pen.text((pad + unit // 60, y), line, font=font, fill=fill)
             y += high
@@ -132,9 +121,9 @@ def _panel(
     return panel
 
 
-def _rounded(panel: Image.Image, radius: int) -> None:
+def _rounded(panel: Image.Image, radius: int, cover: int) -> None:
     large = Image.new("L", (panel.width * 2, panel.height * 2))
-    ImageDraw.Draw(large).rounded_rectangle((0, 0, large.width - 1, large.height - 1), radius * 2, fill=_PANEL[3])
+    ImageDraw.Draw(large).rounded_rectangle((0, 0, large.width - 1, large.height - 1), radius * 2, fill=cover)
     panel.putalpha(large.reduce(2))
 
 

@@ -28,16 +28,19 @@ AT_SUBMIT: Mapping[str, Callable[[], Exception]] = {
 
 AT_POLL: Mapping[str, Callable[[], JobFailed]] = {
     "fail": lambda: ProviderFailed("The sandbox failed, as the prompt asked."),
-    "refuse": lambda: ContentRejected("The sandbox's moderation refused the video, as the prompt asked."),
+    "refuse": lambda: ContentRejected("The sandbox's moderation refused the result, as the prompt asked."),
 }
-"""Words that end an accepted order without a video."""
+"""Words that end an accepted order without a result."""
+
+_PAGE = b"<!doctype html><title>502 Bad Gateway</title><h1>502 Bad Gateway</h1>\n"
 
 AT_DOWNLOAD: Mapping[str, Callable[[bytes], bytes]] = {
-    "damaged": lambda mp4: mp4[: len(mp4) * 2 // 3],
-    "not-a-video": lambda mp4: b"<!doctype html><title>502 Bad Gateway</title><h1>502 Bad Gateway</h1>\n",
-    "empty": lambda mp4: b"",
+    "damaged": lambda drawn: drawn[: len(drawn) * 2 // 3],
+    "not-a-video": lambda drawn: _PAGE,
+    "not-an-image": lambda drawn: _PAGE,
+    "empty": lambda drawn: b"",
 }
-"""Words that spoil the delivery: what becomes of the MP4's bytes."""
+"""Words that spoil the delivery: what becomes of the MP4's or PNG's bytes."""
 
 STALL = "stall"
 TIMED = ("slow", "flaky")

@@ -30,6 +30,11 @@ class Stage:
         """The frame's shorter side, in pixels."""
         return min(self.width, self.height)
 
+    @property
+    def sun_radius(self) -> float:
+        """Half of how wide the sun, or the moon, is; pixels."""
+        return self.unit * (0.07 if self.palette.dark else 0.1)
+
     def drift(self, speed: float) -> Drift:
         """A pan of ``speed`` pixels a frame in a 720-pixel picture, and as much in any other."""
         return Drift(speed * self.unit / 720, self.frames)
@@ -70,10 +75,9 @@ def _clouds(stage: Stage, rows: int, columns: int) -> Floats:
 
 def _hang_sun(stage: Stage, planes: Planes, centre: tuple[float, float]) -> None:
     """The disc itself, the one sharp thing in the sky."""
-    radius = stage.unit * (0.07 if stage.palette.dark else 0.1)
     inks = yuv(stage.palette.sun)
     for plane, ink, half in zip(planes, inks, (1, 2, 2), strict=True):
-        r, x, y = radius / half, centre[0] / half, centre[1] / half
+        r, x, y = stage.sun_radius / half, centre[0] / half, centre[1] / half
         left, top, size = max(0, int(x - r) - 2), max(0, int(y - r) - 2), int(2 * r) + 5
         box = plane[top : top + size, left : left + size]
         rows, columns = np.ogrid[top : top + box.shape[0], left : left + box.shape[1]]

@@ -6,12 +6,15 @@ import base64
 import json
 from dataclasses import asdict, dataclass
 
+from rushes.model import Kind
+
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
     """One accepted order. ``submitted`` is seconds since 1970; pictures are encoded image files.
 
-    ``opening`` has exactly the video's size and is its first frame.
+    ``opening`` has exactly the video's size and is its first frame; ``seconds`` is 0 and ``style`` may be given for an
+    image.
     """
 
     model: str
@@ -22,6 +25,13 @@ class Ticket:
     submitted: float
     opening: bytes | None = None
     references: tuple[bytes, ...] = ()
+    kind: Kind = Kind.VIDEO
+    style: str | None = None
+
+    @property
+    def seed(self) -> str:
+        """What decides everything that the prompt's words leave open; a style changes none of it."""
+        return f"{self.model}\n{self.seconds}\n{self.prompt}"
 
 
 def to_text(ticket: Ticket) -> str:
@@ -33,8 +43,9 @@ def to_text(ticket: Ticket) -> str:
 
 
 def from_text(text: str) -> Ticket:
-    """The ticket that :func:`to_text` wrote."""
+    """The ticket that :func:`to_text` wrote, now or when there were only videos."""
     facts = json.loads(text)
+    facts["kind"] = Kind(facts.get("kind", Kind.VIDEO))
     facts["opening"] = facts["opening"] and base64.b64decode(facts["opening"])
     facts["references"] = tuple(base64.b64decode(reference) for reference in facts["references"])
     return Ticket(**facts)
