@@ -25,7 +25,7 @@ from rushes.studio import Studio
 
 V1 = "/pictoryapis/v1"
 ENGINES = ("sqlite", "postgres")
-START_SECONDS = 30
+START_SECONDS = 60
 
 
 @pytest.fixture(scope="session")
