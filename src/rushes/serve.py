@@ -171,6 +171,7 @@ def _run_api(config: Config, listener: socket.socket, ready: Connection) -> None
     import uvicorn
 
     from rushes.api import create_app
+    from rushes.api.protocol import protocol
 
     log_to_stderr()
     _keep_memory()
@@ -178,7 +179,8 @@ def _run_api(config: Config, listener: socket.socket, ready: Connection) -> None
         uvicorn.Config(
             create_app(config),
             loop="uvloop",
-            http="httptools",
+            http=protocol(config),
+            ws="none",
             lifespan="on",
             log_config=None,
             access_log=False,

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from math import ceil
 
 from starlette.types import Scope
 
 from rushes import ids
 from rushes.config import Config
-from rushes.errors import Unauthorized
+from rushes.errors import TooMany, Unauthorized
 from rushes.model import Account
+from rushes.rates import Rates
 from rushes.store import accounts
 from rushes.studio import Studio
 
@@ -25,12 +27,21 @@ async def account(studio: Studio, headers: Headers) -> Account:
 
     Raises:
         Unauthorized: always the same, whatever was wrong.
+        TooMany: the key is right, and asks too often.
     """
     key = _key(headers.get(b"authorization", b"").decode("latin-1"))
     found = await accounts.of_key(studio.store, key) if key else None
-    if found is None:
+    if key is None or found is None:
         raise Unauthorized("The key is missing, malformed, unknown or revoked.")
+    if studio.rates is not None:
+        _count(studio.rates, key)
     return found
+
+
+def _count(rates: Rates, key: str) -> None:
+    wait = rates.take(ids.key_hash(key))
+    if wait is not None:
+        raise TooMany("This key asks more often than it may; wait as long as Retry-After says.", ceil(wait) or 1)
 
 
 def _key(authorization: str) -> str | None:

@@ -46,7 +46,7 @@ class Listing:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         studio: Studio = scope["state"]["studio"]
-        if scope["query_string"]:
+        if scope["query_string"] or studio.rates is not None:
             await _send(send, await self._answer(studio, scope, None))
             return
         first_pages: FirstPages = scope["state"]["first_pages"][self._kind]
@@ -132,7 +132,7 @@ class OneItem:
         studio: Studio = request.state.studio
         headers = dict(request.scope["headers"])
         account = await auth.account(studio, headers)
-        item = await LIBRARIES[self._kind].get(studio.store, account.id, request.path_params["item_id"])
+        item = await LIBRARIES[self._kind].get(studio.store, account.id, _item_id(request))
         if item is None:
             raise NotFound(f"There is no {self._kind} of that id in this account.")
         body = wire.resolve(item, auth.origin(studio.config, request.scope, headers))
@@ -142,6 +142,11 @@ class OneItem:
         """``DELETE``: the item, its files, and what its job had to show."""
         studio: Studio = request.state.studio
         account = await auth.account(studio, dict(request.scope["headers"]))
-        if not await studio.delete_item(account.id, self._kind, request.path_params["item_id"]):
+        if not await studio.delete_item(account.id, self._kind, _item_id(request)):
             raise NotFound(f"There is no {self._kind} of that id in this account.")
         return answer(wire.SUCCESS)
+
+
+def _item_id(request: Request) -> str:
+    # No database text holds a NUL, and PostgreSQL refuses to look for one.
+    return str(request.path_params["item_id"]).replace("\x00", "\ufffd")
