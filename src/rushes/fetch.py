@@ -10,14 +10,18 @@ import asyncio
 import errno
 import re
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from pathlib import Path
+from typing import NamedTuple
 
 import aiohttp
-from aiohttp.abc import AbstractResolver
+from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from rushes import __version__
@@ -29,6 +33,7 @@ _Network = IPv4Network | IPv6Network
 _MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _READ_BYTES = 256 * 1024
+_ANSWER_BYTES = 2000
 
 # Own ranges beside ``is_global``: 3.11.7 calls 192.0.0.192 (Oracle's metadata service), multicast, NAT64 and
 # IPv4-compatible addresses global. Forms that carry IPv4 are refused whole, not unwrapped. A NAT64 prefix cut
@@ -73,8 +78,39 @@ def _open_socket(info: aiohttp.AddrInfoType) -> socket.socket:
     return socket.socket(info[0], info[1], info[2])
 
 
+class Answer(NamedTuple):
+    """What a receiver said."""
+
+    status: int
+    beginning: str
+    """At most 2,000 bytes of the body, as one printable line."""
+
+
+class Lookups(AbstractResolver):
+    """The system's resolver in threads of its own: names whose servers stay silent make nobody else wait for one."""
+
+    def __init__(self, threads: int) -> None:
+        self._threads = ThreadPoolExecutor(threads, "lookup")
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Every address of a name."""
+        loop = asyncio.get_running_loop()
+        ask = partial(socket.getaddrinfo, host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+        flags = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+        return [
+            ResolveResult(hostname=host, host=str(address[0]), port=port, family=kind, proto=protocol, flags=flags)
+            for kind, _, protocol, _, address in await loop.run_in_executor(self._threads, ask)
+        ]
+
+    async def close(self) -> None:
+        """Ask no more."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
 class Fetcher:
-    """Downloads what users name: http and https, public addresses, within limits.
+    """Downloads what users name, and posts to it: http and https, public addresses, within limits.
 
     ``allow_private_hosts`` are the exceptions for closed networks. A host name, as the URL has it, may lead
     anywhere; an address or a CIDR block may be dialled, whatever name led there; on any port. An exception
@@ -122,6 +158,30 @@ class Fetcher:
         except TimeoutError:
             raise _unreachable(target, f"it took longer than {seconds:g} seconds") from None
 
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, seconds: float) -> Answer:
+        """Sends ``body``; what was answered within ``seconds``. A redirect is an answer, and not followed.
+
+        Once there is a status it counts, whatever becomes of the body behind it. Errors as :meth:`fetch` has them.
+
+        Raises:
+            InputBlocked: it leads where we do not dial.
+            InputUnreachable: it gave no answer.
+        """
+        target = _target(url, what="webhook")
+        guard = self._guard(target)
+        end = asyncio.get_running_loop().time() + seconds
+        try:
+            # Nothing is unpacked: a few bytes can hold gigabytes.
+            async with self._session(guard, read_bufsize=_ANSWER_BYTES, auto_decompress=False) as session:
+                async with asyncio.timeout_at(end):
+                    answer = await session.post(target, data=body, headers=headers, allow_redirects=False)
+                async with answer:
+                    return Answer(answer.status, await _beginning(answer, end))
+        except aiohttp.ClientError as error:
+            raise _failure(error, target, guard, _unanswered) from None
+        except TimeoutError:
+            raise _unanswered(target, f"it did not answer within {seconds:g} seconds") from None
+
     async def close(self) -> None:
         """Closes the resolver it was given. A fetch leaves nothing open."""
         if self._resolver is not None:
@@ -138,8 +198,7 @@ class Fetcher:
 
     async def _hop(self, target: URL, to: Path, max_bytes: int) -> URL | None:
         """Saves the file, or says where it is instead."""
-        excepted = _host(target).rstrip(".") in self._names
-        guard = _Guard(_host(target), excepted, self._networks, self._open_socket)
+        guard = self._guard(target)
         try:
             async with self._session(guard) as session, session.get(target, allow_redirects=False) as answer:
                 if answer.status in _REDIRECTS and "Location" in answer.headers:
@@ -147,10 +206,16 @@ class Fetcher:
                 await _save(answer, to, max_bytes)
         except aiohttp.ClientError as error:
             # Not chained: aiohttp's own words repeat the URL, query and all, and would carry it into a log.
-            raise _failure(error, target, guard) from None
+            raise _failure(error, target, guard, _unreachable) from None
         return None
 
-    def _session(self, guard: _Guard) -> aiohttp.ClientSession:
+    def _guard(self, target: URL) -> _Guard:
+        excepted = _host(target).rstrip(".") in self._names
+        return _Guard(_host(target), excepted, self._networks, self._open_socket)
+
+    def _session(
+        self, guard: _Guard, *, read_bufsize: int = _READ_BYTES, auto_decompress: bool = True
+    ) -> aiohttp.ClientSession:
         # The system's resolver, not aiodns where that is installed: closed networks live by /etc/hosts.
         resolver = self._resolver or aiohttp.ThreadedResolver()
         return aiohttp.ClientSession(
@@ -159,7 +224,8 @@ class Fetcher:
             ),
             timeout=self._timeout,
             headers={"User-Agent": f"Rushes/{__version__}", "Accept-Encoding": "identity"},
-            read_bufsize=_READ_BYTES,
+            read_bufsize=read_bufsize,
+            auto_decompress=auto_decompress,
             trust_env=False,  # a proxy from the environment would dial for us, past the guard
         )
 
@@ -201,7 +267,7 @@ def _objection(host: str, address: _Address, port: int) -> str | None:
             " or ask the operator to list the host in RUSHES_ALLOW_PRIVATE_HOSTS."
         )
     if port in _BAD_PORTS:
-        return f"Port {port} of {host} is not one that serves files. Send a link on port 80 or 443."
+        return f"Port {port} of {host} is not one that the web is served on. Send a link on port 80 or 443."
     return None
 
 
@@ -209,7 +275,7 @@ def _within(networks: tuple[_Network, ...], address: _Address) -> bool:
     return any(address in network for network in networks)
 
 
-def _target(text: str, base: URL | None = None) -> URL:
+def _target(text: str, base: URL | None = None, what: str = "file") -> URL:
     """The URL in ``text``, seen from ``base``, if there is only one way to read where it leads."""
     try:
         # Only what needs quoting is quoted: yarl tidies the rest too, and breaks links signed as spelled.
@@ -217,11 +283,11 @@ def _target(text: str, base: URL | None = None) -> URL:
         url = base.join(url) if base else url
         host = _host(url)  # yarl reads a URL's parts when they are asked for, and complains only then
     except ValueError:
-        raise InputBlocked("The address of the file is not a URL. Check its spelling.") from None
+        raise InputBlocked(f"The address of the {what} is not a URL. Check its spelling.") from None
     if url.scheme not in ("http", "https"):
-        raise InputBlocked("The address of the file is not an http or https URL. Send one that is.")
+        raise InputBlocked(f"The address of the {what} is not an http or https URL. Send one that is.")
     if _CONTROL.search(text) or not _is_plain(host):
-        raise InputBlocked("The URL of the file does not name its host plainly. Write it out.")
+        raise InputBlocked(f"The URL of the {what} does not name its host plainly. Write it out.")
     if url.raw_user is not None or url.raw_password is not None:
         # A job keeps and shows its URLs: a password in one would be written down and read by every key.
         raise InputBlocked(f"The URL at {host} holds a name or a password. Send a signed link instead.")
@@ -263,15 +329,34 @@ async def _write(answer: aiohttp.ClientResponse, to: Path, max_bytes: int) -> No
             await asyncio.to_thread(file.write, chunk)
 
 
-def _failure(error: aiohttp.ClientError, target: URL, guard: _Guard) -> InputBlocked | InputUnreachable:
+async def _beginning(answer: aiohttp.ClientResponse, end: float) -> str:
+    """What comes of the body until it is enough, late or broken off, as one line that can be stored and printed."""
+    received = b""
+    with suppress(TimeoutError, aiohttp.ClientError):
+        async with asyncio.timeout_at(end):
+            while missing := _ANSWER_BYTES - len(received):
+                if not (chunk := await answer.content.read(missing)):
+                    break
+                received += chunk
+    text = received.decode(errors="replace")
+    return " ".join("".join(character if character.isprintable() else " " for character in text).split())
+
+
+def _failure(
+    error: aiohttp.ClientError, target: URL, guard: _Guard, told: Callable[[URL, str], InputUnreachable]
+) -> InputBlocked | InputUnreachable:
     if guard.refusal is not None and isinstance(error, aiohttp.ClientConnectorError):
         return guard.refusal
-    return _unreachable(target, next(why for kind, why in _FAILURES if isinstance(error, kind)))
+    return told(target, next(why for kind, why in _FAILURES if isinstance(error, kind)))
 
 
 def _unreachable(target: URL, why: str) -> InputUnreachable:
     sentence = f"The file at {_host(target)} was not fetched: {why}. Check the link and send it again."
     return InputUnreachable(sentence)
+
+
+def _unanswered(target: URL, why: str) -> InputUnreachable:
+    return InputUnreachable(f"The webhook at {_host(target)} was not reached: {why}.")
 
 
 def _too_large(target: URL, max_bytes: int) -> InputTooLarge:

@@ -61,7 +61,7 @@ class Cursor:
 
     def __init__(self, secret: bytes, account_id: str, listing: str, filters: str = "") -> None:
         context = "\x00".join((account_id, listing, filters)).encode()
-        self._key = blake2b(context, key=secret).digest()
+        self._mac = blake2b(key=blake2b(context, key=secret).digest(), digest_size=_MAC_BYTES)
 
     def token(self, key: SortKey) -> str:
         """The token that asks for what follows ``key``: URL-safe, unpadded."""
@@ -87,7 +87,9 @@ class Cursor:
             raise _refused() from error
 
     def _sign(self, body: bytes) -> bytes:
-        return blake2b(body, key=self._key, digest_size=_MAC_BYTES).digest()
+        mac = self._mac.copy()
+        mac.update(body)
+        return mac.digest()
 
 
 def _spelled(raw: bytes) -> str:

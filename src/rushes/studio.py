@@ -6,7 +6,7 @@ Reads go straight to ``store``; whatever changes a row goes through a verb here.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -28,16 +28,19 @@ from rushes.errors import (
 )
 from rushes.model import FILES, Files, Item, Job, JobState, Kind, Request, VideoRequest
 from rushes.providers.routes import Routes
+from rushes.rates import Rates
 from rushes.store import Store, Transaction, accounts, credits, drafts, idempotency, jobs, trash, uploads, webhooks
 from rushes.store.idempotency import Once
 from rushes.store.library import LIBRARIES
 from rushes.store.uploads import Upload
+from rushes.store.webhooks import Delivery, DeliveryState, Try
 
 log = logging.getLogger(__name__)
 
 _UPLOAD_MS = 86_400_000
 # A server that takes this long to keep what it has received has lost its claim to it.
 _UPLOAD_MARGIN = 60.0
+_BURST_SECONDS = 10
 
 
 class Given(NamedTuple):
@@ -45,6 +48,11 @@ class Given(NamedTuple):
 
     text: str
     replayed: bool
+
+
+def _rates(config: Config) -> Rates | None:
+    rate = config.requests_per_second
+    return None if rate is None else Rates(rate, max(1.0, rate * _BURST_SECONDS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +67,8 @@ class Studio:
     """Signs page tokens; the same in every process on this database."""
     upload_secret: bytes
     """Signs the links that take uploads, likewise."""
+    rates: Rates | None
+    """How often each key may ask this process, where that is limited."""
 
     @classmethod
     @asynccontextmanager
@@ -72,8 +82,8 @@ class Studio:
         await blobs.open()
         database = await store.open(config.data, config.database_url)
         try:
-            secrets = [await store.secret(database, name) for name in ("page tokens", "uploads")]
-            yield cls(config, database, blobs, Routes(config), *secrets)
+            tokens, links = await store.secret(database, "page tokens"), await store.secret(database, "uploads")
+            yield cls(config, database, blobs, Routes(config), tokens, links, _rates(config))
         finally:
             await database.close()
 
@@ -155,10 +165,11 @@ class Studio:
             JobNotFound: there is no such job; JobNotFinished: it is under way.
         """
         async with self.store.write() as tx:
-            job = await jobs.get(tx, account_id, job_id)
+            # As it is once it can change no more: it may be entering its item at this moment.
+            job = await jobs.clean(tx, account_id, job_id)
             if job is None:
-                raise JobNotFound(job_id)
-            if not await jobs.clean(tx, account_id, job_id):
+                if await jobs.get(tx, account_id, job_id) is None:
+                    raise JobNotFound(job_id)
                 raise JobNotFinished("The job is under way; cancel it first, or wait for its end.")
             files = await self._take_out(tx, account_id, job.kind, job.item_id)
         await self._delete(files)
@@ -167,8 +178,10 @@ class Studio:
         """Delete an item and its files, and mark its job as cleaned; ``False`` when there is no such item."""
         async with self.store.write() as tx:
             entry = await LIBRARIES[kind].entry(tx, account_id, item_id)
+            if entry is None:  # it may enter at this moment, with a job that nobody would mark
+                return False
             # The job first, as everywhere: two changes that lock in the same order cannot wait for each other.
-            if entry and entry.job_id:
+            if entry.job_id:
                 await jobs.clean(tx, account_id, entry.job_id)
             files = await self._take_out(tx, account_id, kind, item_id)
         await self._delete(files)
@@ -332,6 +345,46 @@ class Studio:
             await self.blobs.delete(name)
         async with self.store.write() as tx:
             await drafts.remove(tx, files.file_id)
+
+    async def webhook_secrets(self, account_id: str) -> list[str]:
+        """What signs an account's webhooks, the newest first, made on first use; more than one during a rotation."""
+        if found := await webhooks.present_secrets(self.store, account_id):
+            return found
+        async with self.store.write() as tx:
+            await webhooks.make_secret(tx, account_id)
+            return await webhooks.present_secrets(tx, account_id)
+
+    async def rotate_webhook_secret(self, account_id: str, hours: float) -> str:
+        """Give an account a new secret; the ones before it sign beside it for so many hours."""
+        async with self.store.write() as tx:
+            await webhooks.rotate_secret(tx, account_id, int(hours * 3_600_000))
+            return (await webhooks.present_secrets(tx, account_id))[0]
+
+    async def claim_deliveries(self, owner: str, wanted: Mapping[str, int], seconds: float) -> list[Delivery]:
+        """Take up to so many due deliveries of each lane, each under a lease that outlasts the ``seconds`` of a try."""
+        async with self.store.write() as tx:
+            return await webhooks.claim(tx, owner, int(seconds * 1000) + self._lease_ms, wanted)
+
+    async def release_deliveries(self, owner: str) -> None:
+        """Give back the deliveries that a worker holds: it stops."""
+        async with self.store.write() as tx:
+            await webhooks.release(tx, owner)
+
+    async def end_try(self, held: Delivery, tried: Try, state: DeliveryState, wait: float | None) -> bool:
+        """Log a try and move its delivery on, due again in ``wait`` seconds; ``False`` when it is held no more."""
+        async with self.store.write() as tx:
+            await webhooks.note(tx, held, tried)
+            return await webhooks.step(tx, held, state, None if wait is None else tx.now + int(wait * 1000))
+
+    async def keep_delivery(self, delivery: Delivery, tried: Try) -> None:
+        """Keep what was sent once, without a place in the queue."""
+        async with self.store.write() as tx:
+            await webhooks.add_ended(tx, delivery, tried)
+
+    async def replay_delivery(self, delivery_id: str) -> bool:
+        """Send a delivery again, now, its schedule from the start; ``False`` when there is none of that id."""
+        async with self.store.write() as tx:
+            return await webhooks.replay(tx, delivery_id)
 
     @property
     def _lease_ms(self) -> int:

@@ -460,7 +460,7 @@ def test_head_works_where_get_does(take: Take) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/nothing", f"{VIDEOS}/", "/aistudio", "//aistudio/videos", "/AIStudio/videos", "/jobs"]
+    "path", ["/nothing", f"{VIDEOS}/", "/aistudio", "//aistudio/videos", "/AIStudio/videos", "/job"]
 )
 def test_an_unknown_route_is_404_with_this_body(api: httpx2.Client, path: str) -> None:
     answer = api.get(path)

@@ -8,17 +8,17 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route, request_response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rushes import wire
-from rushes.api import changes, credits, files, health, images, jobs, models, uploads, videos
+from rushes.api import changes, credits, docs, files, health, images, jobs, models, openapi, uploads, videos
 from rushes.api.answers import HEADERS, PREFLIGHT, answer
-from rushes.api.library import FirstPages, Listing, OneItem
+from rushes.api.library import FirstPages, Known, Listing, OneItem
 from rushes.config import Config
-from rushes.errors import RushesError, TooMany
+from rushes.errors import RushesError, TooLong, TooMany, TooSlow
 from rushes.model import Kind
 from rushes.studio import Studio
 
@@ -56,6 +56,8 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/healthz": {"GET": health.alive},
     "/readyz": {"GET": health.ready},
     "/metrics": {"GET": health.metrics},
+    "/openapi.json": {"GET": openapi.show},
+    "/docs": {"GET": docs.show},
 }
 
 
@@ -104,7 +106,12 @@ def _application(config: Config) -> Starlette:
     app = Starlette(
         routes=[Route(path, _Methods(path, handlers)) for path, handlers in ROUTES.items()],
         lifespan=_lifespan(config),
-        exception_handlers={RushesError: _told, HTTPException: _refused, Exception: _unforeseen},
+        exception_handlers={
+            RushesError: _told,
+            HTTPException: _refused,
+            ClientDisconnect: _hung_up,
+            Exception: _unforeseen,
+        },
     )
     app.router.redirect_slashes = False
     return app
@@ -136,7 +143,7 @@ def _lifespan(config: Config) -> Callable[[Starlette], AbstractAsyncContextManag
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[Mapping[str, object]]:
         async with Studio.open(config) as studio:
-            yield {"studio": studio, "first_pages": {kind: FirstPages() for kind in Kind}}
+            yield {"studio": studio, "first_pages": {kind: FirstPages() for kind in Kind}, "known": Known()}
 
     return lifespan
 
@@ -146,10 +153,12 @@ async def _told(request: Request, error: Exception) -> Response:
     status = wire.status(error)
     if status >= 500:
         log.warning("%s %s: %s", request.method, request.url.path, error)
-    return answer(wire.error(error), status, _retry_after(error))
+    return answer(wire.error(error), status, _headers(error))
 
 
-def _retry_after(error: RushesError) -> dict[str, str] | None:
+def _headers(error: RushesError) -> dict[str, str] | None:
+    if isinstance(error, TooSlow | TooLong):
+        return {"connection": "close"}  # what has not come of its body yet is not waited for
     if not error.retryable:
         return None
     return {"retry-after": str(error.retry_after if isinstance(error, TooMany) else 1)}
@@ -160,6 +169,11 @@ async def _refused(request: Request, error: Exception) -> Response:
     return answer({"message": wire.MESSAGE.get(error.status_code, error.detail)}, error.status_code, error.headers)
 
 
+async def _hung_up(request: Request, error: Exception) -> Response:
+    # Half a body: nobody is there to read an answer, and it is no mistake of ours.
+    return Response(None, 400)
+
+
 async def _unforeseen(request: Request, error: Exception) -> Response:
-    # Starlette raises it again after this answer, and the server logs it.
-    return answer({"message": wire.MESSAGE[500]}, 500)
+    # Starlette raises it again after this answer; the server logs it and hangs up, which the client has to know.
+    return answer({"message": wire.MESSAGE[500]}, 500, {"connection": "close"})

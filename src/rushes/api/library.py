@@ -15,14 +15,17 @@ from starlette.types import Receive, Scope, Send
 from rushes import __version__, wire
 from rushes.api import auth
 from rushes.api.answers import HEADERS, answer, unchanged
-from rushes.api.query import asked
-from rushes.errors import NotFound
+from rushes.api.auth import Headers
+from rushes.api.query import asked, one_token
+from rushes.errors import InvalidQuery, NotFound
 from rushes.model import Account, Kind
 from rushes.paging import Cursor
 from rushes.store.library import LIBRARIES
 from rushes.studio import Studio
 
 _KEPT_PAGES = 128
+_KEPT_KEYS = 1024
+_LIST_HEADERS = [(b"cache-control", b"private, no-cache"), *HEADERS]
 
 
 class Answer(NamedTuple):
@@ -46,8 +49,12 @@ class Listing:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         studio: Studio = scope["state"]["studio"]
-        if scope["query_string"] or studio.rates is not None:
+        if studio.rates is not None:
             await _send(send, await self._answer(studio, scope, None))
+            return
+        if scope["query_string"]:
+            known = await self._known_page(studio, scope)
+            await _send(send, known or await self._answer(studio, scope, None))
             return
         first_pages: FirstPages = scope["state"]["first_pages"][self._kind]
         request = (scope["client"] and scope["client"][0], *scope["headers"])
@@ -58,7 +65,9 @@ class Listing:
 
     async def _answer(self, studio: Studio, scope: Scope, first_pages: FirstPages | None) -> Answer:
         headers = dict(scope["headers"])
+        version = studio.store.version()
         account = await auth.account(studio, headers)
+        scope["state"]["known"].keep(version, headers, account)
         origin = auth.origin(studio.config, scope, headers)
         query = await asked(studio, account, scope["query_string"])
         cursor = _cursor(studio.secret, account.id, f"{self._kind}s", query.filtered)
@@ -74,10 +83,55 @@ class Listing:
                 first_pages.keep(etag, body)
         return Answer(etag, body)
 
+    async def _known_page(self, studio: Studio, scope: Scope) -> Answer | None:
+        """The answer to a token and nothing else from a key that was good a moment ago, if it still is."""
+        headers = dict(scope["headers"])
+        known: Known = scope["state"]["known"]
+        account, query = known.get(headers), one_token(scope["query_string"])
+        if account is None or query is None or b"if-none-match" in headers:
+            return None
+        cursor = _cursor(studio.secret, account.id, f"{self._kind}s", query.filtered)
+        try:
+            after = cursor.parse(query.token) if query.token else None
+        except InvalidQuery:
+            return None
+        page = await self._library.page(studio.store, account.id, after, query.limit)
+        if not known.is_as_of(studio.store.seen()):
+            return None
+        origin = auth.origin(studio.config, scope, headers)
+        body = wire.page(page.items, page.last and cursor.token(page.last), origin)
+        return Answer(self._etag(account, scope["query_string"], origin), body)
+
     def _etag(self, account: Account, query: bytes, origin: str) -> bytes:
         # All that an answer depends on, in one short text: no page need be read to know that it has not changed.
         source = f"{__version__}\n{self._kind}\n{account.id}\n{account.revision}\n{origin}\n".encode() + query
         return b'"' + blake2b(source, digest_size=12).hexdigest().encode() + b'"'
+
+
+class Known:
+    """The accounts that keys opened, while the database is as it was then. A page is read first and this asked
+    afterwards: where the read met the same version, the key was good at that very moment, and one transaction has done
+    for both.
+    """
+
+    def __init__(self) -> None:
+        self._version: int | None = None
+        self._accounts: dict[bytes | None, Account] = {}
+
+    def get(self, headers: Headers) -> Account | None:
+        """The account that the request's key opened."""
+        return self._accounts.get(headers.get(b"authorization"))
+
+    def is_as_of(self, version: int | None) -> bool:
+        """Whether nothing has been committed since."""
+        return version == self._version
+
+    def keep(self, version: int | None, headers: Headers, account: Account) -> None:
+        """Note what the key opened; ``version`` was read before the key."""
+        if version != self._version or len(self._accounts) >= _KEPT_KEYS:
+            self._version, self._accounts = version, {}
+        if version is not None:
+            self._accounts[headers.get(b"authorization")] = account
 
 
 class FirstPages:
@@ -113,10 +167,10 @@ def _cursor(secret: bytes, account_id: str, listing: str, filters: str) -> Curso
 
 
 async def _send(send: Send, answer: Answer) -> None:
-    headers = [(b"etag", answer.etag), (b"cache-control", b"private, no-cache"), *HEADERS]
+    headers = [(b"etag", answer.etag), *_LIST_HEADERS]
     status, body = (304, b"") if answer.body is None else (200, answer.body)
     if status == 200:
-        headers += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        headers += ((b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 

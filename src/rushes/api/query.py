@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
@@ -18,6 +18,11 @@ from rushes.studio import Studio
 
 _ONE_TOKEN = re.compile(rb"(?:nextPageKey=([A-Za-z0-9_-]*))")
 _LONGEST_TEXT = 5000
+LONGEST_SEARCH = 200
+"""Characters of ``q``: a page of a search costs as many rows as it has words."""
+_NO_TEXT = re.compile(r"[\x00\ud800-\udfff]")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 class Asked(NamedTuple):
@@ -42,9 +47,8 @@ async def asked(studio: Studio, account: Account, query: bytes) -> Asked:
     """
     if not query:
         return ALL
-    # A token needs no quoting, so nearly every query is this one parameter as it is.
-    if plain := _ONE_TOKEN.fullmatch(query):
-        return Asked(plain[1].decode())
+    if plain := one_token(query):
+        return plain
     sent = parameters(query)
     read = checked(sent, _READERS)
     filters = await _filters(studio.store, account.id, sent, read)
@@ -52,15 +56,23 @@ async def asked(studio: Studio, account: Account, query: bytes) -> Asked:
     assert isinstance(limit, int)  # noqa: S101  (for the type checker)
     if filters is None:
         return Asked(sent.get("nextPageKey", ""), limit)
-    return Asked(sent.get("nextPageKey", ""), limit, filters, wire.dumps([*filters.columns.items(), filters.terms]))
+    # As it was asked, not as it was found: the item may go while what was made from it is walked.
+    told = {**filters.columns, "parent": sent.get("continues")}
+    return Asked(sent.get("nextPageKey", ""), limit, filters, wire.dumps([told, filters.terms]))
+
+
+def one_token(query: bytes) -> Asked | None:
+    """What is asked for by a query string that is a token and nothing else. It needs no quoting, so that nearly every
+    query is this one parameter as it is.
+    """
+    plain = _ONE_TOKEN.fullmatch(query)
+    return Asked(plain[1].decode()) if plain else None
 
 
 def parameters(query: bytes) -> dict[str, str]:
     """The parameters of a query string that say something."""
-    try:
-        sent = parse_qs(query.decode("ascii"), errors="strict", max_num_fields=100)
-    except ValueError as error:
-        raise InvalidQuery("The query string is not UTF-8 in percent-encoding, or far too long.") from error
+    # What is not UTF-8 matters only in a parameter that is read, and is refused there.
+    sent = parse_qs(query.decode("latin-1"), errors="surrogateescape")
     return {name: values[-1] for name, values in sent.items()}
 
 
@@ -115,28 +127,39 @@ def whole_number(text: str, least: int, most: int) -> int:
     return int(text)
 
 
-def _moment(text: str) -> int:
+def _after(text: str) -> int:
+    # Both bounds are exclusive: a part of a millisecond takes none away that lies beyond it.
+    return _since_epoch(text) // _MILLISECOND
+
+
+def _before(text: str) -> int:
+    return -(-_since_epoch(text) // _MILLISECOND)
+
+
+def _since_epoch(text: str) -> timedelta:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError("must be a time in ISO 8601, such as 2026-04-09T18:51:47.967Z") from None
-    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH
 
 
 def _words(text: str) -> tuple[str, ...]:
+    if len(text) > LONGEST_SEARCH:
+        raise ValueError(f"must be at most {LONGEST_SEARCH} characters long")
     return search.asked(_text(text))
 
 
 def _text(text: str) -> str:
-    if len(text) > _LONGEST_TEXT or "\x00" in text:
-        raise ValueError(f"must be at most {_LONGEST_TEXT:,} characters long, without NUL")
+    if len(text) > _LONGEST_TEXT or _NO_TEXT.search(text):
+        raise ValueError(f"must be at most {_LONGEST_TEXT:,} characters of UTF-8, without NUL")
     return text
 
 
 _READERS: Mapping[str, Callable[[str], object]] = {
     "limit": _limit,
-    "createdAfter": _moment,
-    "createdBefore": _moment,
+    "createdAfter": _after,
+    "createdBefore": _before,
     "q": _words,
     "model": _text,
     "aspectRatio": _text,

@@ -41,11 +41,20 @@ class Store(Rows, Protocol):
     clock_shift: int
     """Milliseconds added to the database's clock: how a test moves time."""
 
+    async def column(self, sql: str, /, **params: object) -> list[Any]:
+        """The values of a read of one column; none of them may be null."""
+
     def version(self) -> int | None:
         """A number that is another one after any commit of any process; ``None`` where the engine has none at hand."""
 
+    def seen(self) -> int | None:
+        """The :meth:`version` that the last read met, without another look at the database."""
+
     def write(self) -> AbstractAsyncContextManager[Transaction]:
         """A change, all of it or nothing. SQLite runs one at a time; on PostgreSQL conditional updates decide races."""
+
+    def snapshot(self) -> AbstractAsyncContextManager[Rows]:
+        """Reads that may take longer than a page of the list, all of one moment and never on the event loop."""
 
     async def close(self) -> None:
         """Give back every connection."""

@@ -16,7 +16,9 @@ from rushes.store import Rows, Transaction
 
 _MILLIONTHS = 1_000_000
 _RETRY_SECONDS = 10
-_SPENT = "CASE WHEN month = :month THEN spent ELSE 0 END"
+# A change has the time of its beginning: begun before midnight, it may come to the row after one of the next month,
+# whose count it must neither overlook nor begin anew.
+_SPENT = "CASE WHEN month < :month THEN 0 ELSE spent END"
 _HOLD = f"""
 UPDATE accounts SET held = held + :amount, under_way = under_way + 1
 WHERE id = :id AND under_way < :most AND {_SPENT} + held + :amount <= coalesce(credit_limit, :limit)
@@ -26,7 +28,9 @@ _STATE = f"SELECT {_SPENT}, held, coalesce(credit_limit, :limit), under_way FROM
 _STATES = f"SELECT name, {_SPENT}, held, coalesce(credit_limit, :limit) FROM accounts ORDER BY name"  # noqa: S608
 _RELEASE = "UPDATE accounts SET held = held - :amount, under_way = under_way - 1 WHERE id = :id"
 _CHARGE = f"""
-UPDATE accounts SET held = held - :amount, under_way = under_way - 1, spent = {_SPENT} + :amount, month = :month
+UPDATE accounts SET held = held - :amount, under_way = under_way - 1,
+    spent = CASE WHEN month > :month THEN spent ELSE {_SPENT} + :amount END,
+    month = CASE WHEN month > :month THEN month ELSE :month END
 WHERE id = :id
 """  # noqa: S608
 _NOTE = """

@@ -44,9 +44,10 @@ UPDATE jobs SET state = 'cancelled', owner = NULL, run_at = NULL, ended = :now, 
     set_back = NULL, error_code = :error_code, error_message = :error_message
 WHERE id = :id AND account_id = :account_id AND ended IS NULL RETURNING {_COLUMNS}
 """  # noqa: S608
-_CLEAN = """
-UPDATE jobs SET state = 'cleaned' WHERE id = :id AND account_id = :account_id AND ended IS NOT NULL RETURNING id
-"""
+_CLEAN = f"""
+UPDATE jobs SET state = 'cleaned' WHERE id = :id AND account_id = :account_id AND ended IS NOT NULL
+RETURNING {_COLUMNS}
+"""  # noqa: S608
 _RELEASE = "UPDATE jobs SET owner = NULL, run_at = :now WHERE owner = :owner AND run_at IS NOT NULL"
 
 
@@ -168,9 +169,10 @@ async def cancel(tx: Transaction, account_id: str, job_id: str, error: Cancelled
     return _job(found[0]) if found else None
 
 
-async def clean(tx: Transaction, account_id: str, job_id: str) -> bool:
-    """Note that nothing is left of what a job made; ``False`` when there is none that has ended."""
-    return bool(await tx.rows(_CLEAN, id=job_id, account_id=account_id))
+async def clean(tx: Transaction, account_id: str, job_id: str) -> Job | None:
+    """Note that nothing is left of what a job made; ``None`` when there is none that has ended."""
+    found = await tx.rows(_CLEAN, id=job_id, account_id=account_id)
+    return _job(found[0]) if found else None
 
 
 async def release(tx: Transaction, owner: str) -> None:

@@ -66,17 +66,14 @@ class Library:
         items.pop()
         return Page(items, wire.sort_key(items[-1]))
 
-    async def _plain(self, sql: Rows, account_id: str, after: SortKey | None, limit: int) -> list[bytes]:
+    async def _plain(self, store: Store, account_id: str, after: SortKey | None, limit: int) -> list[bytes]:
         if after is None:
-            rows = await sql.rows(_FIRST_PAGE[self.kind], account_id=account_id, limit=limit)
-        else:
-            rows = await sql.rows(
-                _PAGE[self.kind], account_id=account_id, created=after.created, id=after.id, limit=limit
-            )
-        return [item for (item,) in rows]
+            return await store.column(_FIRST_PAGE[self.kind], account_id=account_id, limit=limit)
+        text = _PAGE[self.kind]
+        return await store.column(text, account_id=account_id, created=after.created, id=after.id, limit=limit)
 
     async def _filtered(
-        self, sql: Rows, account_id: str, after: SortKey | None, limit: int, filters: Filters
+        self, store: Store, account_id: str, after: SortKey | None, limit: int, filters: Filters
     ) -> list[bytes]:
         bound: dict[str, object] = filters.columns
         conditions = [_CONDITIONS[name] for name in bound]
@@ -84,7 +81,7 @@ class Library:
             bound |= {"created": after.created, "id": after.id}
             conditions.append(_AFTER)
         text = _select(self.kind, (*conditions,), lineage=filters.parent is not None)
-        return [item for (item,) in await sql.rows(text, account_id=account_id, limit=limit, **bound)]
+        return await store.column(text, account_id=account_id, limit=limit, **bound)
 
     async def add(self, tx: Transaction, item: Item, parents: frozenset[str] = frozenset()) -> None:
         """Enter an item into its account's library, at a new revision of it; ``parents`` are the uuids in the names

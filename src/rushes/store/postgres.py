@@ -21,6 +21,11 @@ from rushes.store import Row
 
 _NOW = "(CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) + {shift})"
 _CONNECT_SECONDS = 10
+# Whatever is searched for is found by keys: no statistics, or the lack of them, shall make a plan that reads all.
+_SNAPSHOT = """
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY;
+SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off
+"""
 _SCHEMA_LOCK = 0x52757368  # "Rush"
 
 Connection = psycopg.AsyncConnection[Row]
@@ -61,8 +66,16 @@ class Postgres:
             async with self._pool.connection() as connection:
                 return await _rows(connection, _text(sql, self.clock_shift), params)
 
+    async def column(self, sql: str, /, **params: object) -> list[Any]:
+        """The values of a read of one column."""
+        return [value for (value,) in await self.rows(sql, **params)]
+
     def version(self) -> int | None:
         """PostgreSQL would have to be asked over its connection."""
+        return None
+
+    def seen(self) -> int | None:
+        """As little."""
         return None
 
     @asynccontextmanager
@@ -73,23 +86,38 @@ class Postgres:
                 [(now,)] = await _rows(connection, _text("SELECT $now", self.clock_shift), {})
                 yield PostgresTransaction(connection, self.clock_shift, now)
 
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[PostgresSnapshot]:
+        """Reads of one moment on one connection."""
+        with _translated():
+            async with self._pool.connection() as connection, connection.transaction():
+                await connection.execute(_SNAPSHOT)
+                yield PostgresSnapshot(connection, self.clock_shift)
+
     async def close(self) -> None:
         """Close the pool."""
         await self._pool.close()
 
 
-class PostgresTransaction:
+class PostgresSnapshot:
     """A connection inside ``BEGIN`` … ``COMMIT``."""
 
-    def __init__(self, connection: Connection, shift: int, now: int) -> None:
+    def __init__(self, connection: Connection, shift: int) -> None:
         self._connection = connection
         self._shift = shift
-        self.now = now
 
     async def rows(self, sql: str, /, **params: object) -> list[Row]:
-        """Run one statement of the change."""
+        """Run one statement."""
         with _translated():
             return await _rows(self._connection, _text(sql, self._shift), params)
+
+
+class PostgresTransaction(PostgresSnapshot):
+    """A change under way."""
+
+    def __init__(self, connection: Connection, shift: int, now: int) -> None:
+        super().__init__(connection, shift)
+        self.now = now
 
     async def lock_schema(self) -> None:
         """Hold a lock of the database until the transaction ends."""
@@ -115,4 +143,4 @@ def _translated() -> Iterator[None]:
 @lru_cache(maxsize=512)
 def _text(sql: str, shift: int) -> str:
     text = sql.replace("$now", _NOW.format(shift=shift)).replace("$skip_locked", "FOR UPDATE SKIP LOCKED")
-    return re.sub(r":([a-z_]+)", r"%(\1)s", text.replace("%", "%%"))
+    return re.sub(r":([a-z_]+[0-9]*)", r"%(\1)s", text.replace("%", "%%"))

@@ -29,20 +29,23 @@ _NOW = "(CAST(unixepoch('subsec') * 1000 AS INTEGER) + {shift})"
 
 
 class Sqlite:
-    """One file, one connection for reads and one for changes in each process.
+    """One file, and in each process a connection for reads, one for changes and one for searches.
 
     A page is read in a tenth of a millisecond, so reads run where they are called. A change waits for other
-    processes at its beginning and for the disk at its end: those two run in a thread.
+    processes at its beginning and for the disk at its end: those two run in a thread. A search runs in another.
     """
 
     engine = "sqlite"
 
-    def __init__(self, reader: apsw.Connection, writer: apsw.Connection) -> None:
+    def __init__(self, reader: apsw.Connection, writer: apsw.Connection, searcher: apsw.Connection) -> None:
         self.clock_shift = 0
         self._reader = reader
         self._writer = writer
+        self._searcher = searcher
         self._turn = asyncio.Lock()
+        self._search_turn = asyncio.Lock()
         self._thread = ThreadPoolExecutor(1, "sqlite")
+        self._search_thread = ThreadPoolExecutor(1, "search")
 
     @classmethod
     def connect(cls, path: Path) -> Self:
@@ -51,7 +54,7 @@ class Sqlite:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             writer = _connection(path)
-            return cls(_connection(path, apsw.SQLITE_OPEN_NOMUTEX), writer)
+            return cls(_connection(path, apsw.SQLITE_OPEN_NOMUTEX), writer, _connection(path))
         except (OSError, apsw.Error) as error:
             raise StartError(
                 f"The database {path} cannot be opened ({error}); check that the folder exists and can be written."
@@ -61,10 +64,18 @@ class Sqlite:
         """Run one read, here and now."""
         return _rows(self._reader, _text(sql, self.clock_shift), params)
 
+    async def column(self, sql: str, /, **params: object) -> list[Any]:
+        """The values of a read of one column, here and now: a page without a tuple around each item."""
+        return _rows(self._reader, _text(sql, self.clock_shift), params, _column)
+
     def version(self) -> int | None:
         """SQLite's own count of what others have committed; the reader itself commits nothing."""
         version: int = _rows(self._reader, "PRAGMA data_version", {})[0][0]
         return version
+
+    def seen(self) -> int | None:
+        """The same count as of the reader's last transaction: no transaction, no statement."""
+        return self._reader.data_version()
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[SqliteTransaction]:
@@ -78,11 +89,24 @@ class Sqlite:
                 raise
             await self._off_loop(self._commit)
 
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[SqliteSnapshot]:
+        """Reads in a thread of their own; one search at a time in this process."""
+        async with self._search_turn:
+            snapshot = SqliteSnapshot(self._searcher, self.clock_shift, self._search_thread)
+            try:
+                await snapshot.rows("BEGIN")
+                yield snapshot
+            finally:
+                await snapshot.end()
+
     async def close(self) -> None:
-        """Close both connections; the last process to do so leaves the file without its log."""
+        """Close the connections; the last process to do so leaves the file without its log."""
         await self._off_loop(self._writer.close)
+        await _off_loop(self._search_thread, self._searcher.close)
         self._reader.close()
         self._thread.shutdown()
+        self._search_thread.shutdown()
 
     async def _begin(self) -> None:
         try:
@@ -104,16 +128,29 @@ class Sqlite:
             self._writer.execute("ROLLBACK")
 
     async def _off_loop(self, function: Callable[[], T]) -> T:
-        # The thread cannot be stopped half-way: a cancelled caller still waits, so that the connection's state is
-        # known to the next one.
-        future = asyncio.get_running_loop().run_in_executor(self._thread, function)
-        try:
-            return await asyncio.shield(future)
-        except asyncio.CancelledError:
-            await asyncio.wait([future])
-            if not future.cancelled():
-                future.exception()
-            raise
+        return await _off_loop(self._thread, function)
+
+
+class SqliteSnapshot:
+    """A connection inside ``BEGIN`` … ``COMMIT``, used in its own thread alone."""
+
+    def __init__(self, connection: apsw.Connection, shift: int, thread: ThreadPoolExecutor) -> None:
+        self._connection = connection
+        self._shift = shift
+        self._thread = thread
+
+    async def rows(self, sql: str, /, **params: object) -> list[Row]:
+        """Run one read in the thread."""
+        return await _off_loop(self._thread, lambda: _rows(self._connection, _text(sql, self._shift), params))
+
+    async def end(self) -> None:
+        """Let the moment go."""
+        await _off_loop(self._thread, self._end)
+
+    def _end(self) -> None:
+        # Whoever was cancelled while it began may not have begun.
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
 
 
 class SqliteTransaction:
@@ -132,15 +169,41 @@ class SqliteTransaction:
         """``BEGIN IMMEDIATE`` has done that already."""
 
 
-def _rows(connection: apsw.Connection, sql: str, params: dict[str, Any]) -> list[Row]:
+async def _off_loop(thread: ThreadPoolExecutor, function: Callable[[], T]) -> T:
+    # The thread cannot be stopped half-way: a cancelled caller still waits, so that the connection's state is
+    # known to the next one.
+    future = asyncio.get_running_loop().run_in_executor(thread, function)
     try:
-        return connection.execute(sql, params).fetchall()
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        await asyncio.wait([future])
+        if not future.cancelled():
+            future.exception()
+        raise
+
+
+def _rows(
+    connection: apsw.Connection,
+    sql: str,
+    params: dict[str, Any],
+    fetch: Callable[[apsw.Cursor], list[Any]] = apsw.Cursor.fetchall,
+) -> list[Any]:
+    try:
+        return fetch(connection.execute(sql, params))
     except apsw.ConstraintError as error:
         raise Duplicate(f"A row must be unique and is there already ({error}).") from error
     except apsw.FullError as error:
         raise StoreUnavailable("The disk that holds the database is full; make room.") from error
     except (apsw.BusyError, apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError) as error:
         raise StoreUnavailable(f"The database cannot be used now ({error}); check its disk and folder.") from error
+
+
+def _column(cursor: apsw.Cursor) -> list[Any]:
+    # apsw gives no row as None, and the value of a single one as itself.
+    found = cursor.get
+    if isinstance(found, list):
+        return found
+    return [] if found is None else [found]
 
 
 @lru_cache(maxsize=512)

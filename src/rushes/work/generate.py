@@ -42,6 +42,7 @@ _POLL_SECONDS = 120.0
 _DOWNLOAD_SECONDS = 3600.0
 # Set-backs nobody foresaw (ours, or a provider class's own mistakes), before the job is given up.
 _UNFORESEEN_TRIES = 10
+_UNFORESEEN = "Something went wrong that nobody foresaw; the server's log says what, and it is tried again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,10 +242,11 @@ class Generator:
 
     async def _set_back(self, job: Job) -> None:
         if job.tries >= _UNFORESEEN_TRIES:
-            sentence = "Rushes could not finish this video; the server's log says why. Nothing was charged here."
+            sentence = f"Rushes could not finish this {job.kind}; the server's log says why. Nothing was charged here."
             await self.studio.fail(job, ProviderFailed(sentence))
         else:
-            await self.studio.put_back(job, replace(job, tries=job.tries + 1), _wait(job.tries))
+            waiting = replace(job, tries=job.tries + 1, set_back=_UNFORESEEN)
+            await self.studio.put_back(job, waiting, _wait(job.tries))
 
 
 def _sensible(asked: float | None, otherwise: float) -> float:
@@ -276,6 +278,6 @@ def _wait(tries: int) -> float:
 
 def _unknown() -> OutcomeUnknown:
     return OutcomeUnknown(
-        "The request was sent to the provider and its answer was lost, so it may be making the video and charging "
+        "The request was sent to the provider and its answer was lost, so it may be making it and charging "
         "for it; look there before you submit it again."
     )

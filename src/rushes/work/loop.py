@@ -13,6 +13,7 @@ from rushes.model import Job
 from rushes.studio import Studio
 from rushes.work.generate import Generator
 from rushes.work.inputs import InputFiles
+from rushes.work.notify import Notifier, poster
 from rushes.work.sweep import keep_sweeping
 
 log = logging.getLogger(__name__)
@@ -105,9 +106,12 @@ class Worker:
 
 
 async def work(studio: Studio, stop: asyncio.Event) -> None:
-    """Run one worker until ``stop`` is set."""
-    fetcher = Fetcher(studio.config.allow_private_hosts)
+    """Run one worker, and one notifier beside it, until ``stop`` is set."""
+    fetcher, posting = Fetcher(studio.config.allow_private_hosts), poster(studio.config)
     try:
-        await Worker(studio, fetcher).run(stop)
+        async with asyncio.TaskGroup() as both:
+            both.create_task(Worker(studio, fetcher).run(stop))
+            both.create_task(Notifier(studio, posting).run(stop))
     finally:
+        await posting.close()
         await fetcher.close()

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from rushes.errors import Unavailable
-from rushes.store import Transaction, drafts, idempotency, search, trash
+from rushes.store import Transaction, drafts, idempotency, search, trash, webhooks
 from rushes.studio import Studio
 
 log = logging.getLogger(__name__)
@@ -17,8 +17,8 @@ _BATCH = 500
 
 
 async def sweep(studio: Studio) -> int:
-    """Delete the files of every draft, and of every item gone, that are older than ``sweep_seconds``; forget answers
-    that are older than a day; index what entered before there was an index. Returns how many items' files that were.
+    """Delete the files of every draft, and of every item gone, that are older than ``sweep_seconds``; forget old
+    answers and deliveries; index what entered before there was an index. Returns how many items' files that were.
     """
     age_ms = int(studio.config.sweep_seconds * 1000)
     swept = 0
@@ -31,13 +31,14 @@ async def sweep(studio: Studio) -> int:
             await studio.empty_trash(files)
         swept += len(left)
     await _in_batches(studio, idempotency.forget)
+    await _in_batches(studio, webhooks.forget)
     await _in_batches(studio, search.catch_up)
     return swept
 
 
 async def _in_batches(studio: Studio, act: Callable[[Transaction, int], Awaitable[int]]) -> None:
-    done = _BATCH
-    while done == _BATCH:
+    done = 1
+    while done:
         async with studio.store.write() as tx:
             done = await act(tx, _BATCH)
 
