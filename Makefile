@@ -5,7 +5,7 @@ PORT   ?= 8700
 BIN    := .venv/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt
 
-.PHONY: demo test check format bench clean
+.PHONY: demo test check format docs bench clean
 
 demo: .venv/run          ## make three videos and show the library; ONCE=1 ends instead of serving on
 	@$(BIN)/python examples/demo.py --port $(PORT) $(if $(ONCE),--once)
@@ -22,6 +22,10 @@ check: .venv/check       ## format, lint, types, tests, docs: the whole truth
 format: .venv/check
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: .venv/run          ## docs/api.md, written anew from what the code says
+	$(BIN)/python -m rushes.api.openapi > docs/api.md.new
+	@mv docs/api.md.new docs/api.md
 
 bench: .venv/bench       ## the figures of the README, measured here
 	$(BIN)/python -m bench

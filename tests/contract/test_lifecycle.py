@@ -257,7 +257,7 @@ def test_a_failed_job_can_be_cleaned_and_a_repeat_succeeds(server: Server) -> No
 
 
 @pytest.mark.parametrize(("method", "path"), [("DELETE", "clean"), ("POST", "cancel")])
-@pytest.mark.parametrize("job_id", [ids.uuid(), "x", "%00", "%22"])
+@pytest.mark.parametrize("job_id", ["00000000-0000-4000-8000-000000000000", "x", "%00", "%22"])
 def test_an_unknown_job_is_404(server: Server, method: str, path: str, job_id: str) -> None:
     with server.client() as api:
         answer = api.request(method, f"/jobs/{job_id}/{path}")

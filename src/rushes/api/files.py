@@ -48,7 +48,7 @@ async def show(request: Request) -> Response:
     match = _NAME.fullmatch(name)
     if not match or not ids.is_uuid(account_id) or not ids.is_uuid(match["file"]):
         raise NotFound("No file has that name.")
-    path = request.url.path.removeprefix("/")
+    path = request.scope["path"].removeprefix("/")  # not from ``url``: the Host header has a part in that
     blob = await studio.blobs.stat(path)
     if blob is None:
         raise NotFound("No file has that name.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, Field, StrictStr, ValidationInfo, field_validator
+from pydantic.config import JsonDict
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,16 +16,26 @@ from rushes.catalogue import DEFAULT_IMAGE_MODEL, STYLES, ImageModel
 from rushes.model import ImageRequest
 from rushes.studio import Studio
 
+# What the checks below ask for, in the document's words.
+_SHOWN: JsonDict = {"minLength": 5, "maxLength": 5000, "pattern": r"^[^\u0000]*[^\s\u0000][^\u0000]*$"}
+
 
 class ImageBody(BaseModel):
     """What ``POST`` takes. ``model`` stands first: ratios and the reference are its."""
 
-    model: StrictStr = Field(default=DEFAULT_IMAGE_MODEL, validate_default=True)
-    prompt: Annotated[Text, AfterValidator(length(5, 5000)), Field(strict=True)]
-    aspectRatio: StrictStr | None = None  # noqa: N815  (the contract's names)
-    style: Annotated[StrictStr, AfterValidator(lambda style: one_of(style, STYLES))] | None = None
-    referenceImageUrl: Url | None = None  # noqa: N815
-    webhook: Url | None = None
+    model: StrictStr = Field(default=DEFAULT_IMAGE_MODEL, validate_default=True, description="The model that makes it.")
+    prompt: Annotated[
+        Text,
+        AfterValidator(length(5, 5000)),
+        Field(strict=True, description="What it shows.", json_schema_extra=_SHOWN),
+    ]
+    aspectRatio: StrictStr | None = Field(None, description="Its shape. Without it: the model's first.")  # noqa: N815
+    style: Annotated[StrictStr, AfterValidator(lambda style: one_of(style, STYLES))] | None = Field(
+        None,
+        description="What it looks like. Without it: as the model likes.",
+    )
+    referenceImageUrl: Url | None = Field(None, description="An image to refer to.")  # noqa: N815
+    webhook: Url | None = Field(None, description="Where the job's end is POSTed to.")
 
     @field_validator("model")
     @classmethod

@@ -50,7 +50,7 @@ async def cancel(request: Request) -> Response:
 async def detail(request: Request) -> Response:
     """``GET /aistudio/jobs/{job_id}``: all there is to know of one job."""
     studio, account = await _who(request)
-    return answer(_detail(studio, await _job(studio, account, request)))
+    return _told(_detail(studio, await _job(studio, account, request)))
 
 
 async def details(request: Request) -> Response:
@@ -62,7 +62,11 @@ async def details(request: Request) -> Response:
     wanted = state if isinstance(state, JobState) else None
     listed, token = await _page(studio, account, request, "aistudio/jobs", wanted, limit)
     told: dict[str, object] = {"items": [_detail(studio, job) for job in listed]}
-    return answer(told if token is None else {**told, "nextPageKey": token})
+    return _told(told if token is None else {**told, "nextPageKey": token})
+
+
+def _told(details: object) -> Response:
+    return Response(wire.unmistakable(wire.dumps(details)), media_type="application/json")
 
 
 async def _page(

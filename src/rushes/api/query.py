@@ -12,8 +12,7 @@ from rushes import search, wire
 from rushes.errors import InvalidQuery
 from rushes.model import Account
 from rushes.paging import PAGE_SIZE, Filters
-from rushes.store import Rows
-from rushes.store.library import LIBRARIES
+from rushes.store import Rows, library
 from rushes.studio import Studio
 
 _ONE_TOKEN = re.compile(rb"(?:nextPageKey=([A-Za-z0-9_-]*))")
@@ -99,21 +98,15 @@ async def _filters(sql: Rows, account_id: str, sent: Mapping[str, str], read: Ma
         return None
     terms = read.get("q")
     after, before = read.get("createdAfter"), read.get("createdBefore")
+    parent = await library.file_of(sql, account_id, sent["continues"]) or "" if "continues" in sent else None
     return Filters(
         model=sent.get("model"),
         aspect_ratio=sent.get("aspectRatio"),
         created_after=after if isinstance(after, int) else None,
         created_before=before if isinstance(before, int) else None,
-        parent=await _parent(sql, account_id, sent["continues"]) if "continues" in sent else None,
+        parent=parent,  # of an item that never was, nothing was made
         terms=terms if isinstance(terms, tuple) else None,
     )
-
-
-async def _parent(sql: Rows, account_id: str, item_id: str) -> str:
-    for library in LIBRARIES.values():
-        if entry := await library.entry(sql, account_id, item_id):
-            return entry.file_id
-    return ""
 
 
 def _limit(text: str) -> int:

@@ -11,10 +11,11 @@ from typing import Annotated
 from urllib.parse import urlencode
 
 from pydantic import AfterValidator, BaseModel, Field, StrictStr
+from pydantic.config import JsonDict
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rushes import wire
+from rushes import ids, wire
 from rushes.api import auth
 from rushes.api.answers import answer, given
 from rushes.api.bodies import Text, length, once, one_of, parse, read
@@ -34,13 +35,23 @@ TYPES: Mapping[str, str] = {
 """What can be uploaded, and how its file is named."""
 
 _BYTES_A_SECOND = 2**20
+# What the checks below ask for, in the document's words.
+_NAMED: JsonDict = {"minLength": 1, "maxLength": 255, "pattern": r"^[^\u0000]*[^\s\u0000][^\u0000]*$"}
 
 
 class UploadBody(BaseModel):
     """What ``POST`` takes. The file's name is the client's own; ours is a uuid."""
 
-    fileName: Annotated[Text, AfterValidator(length(1, 255)), Field(strict=True)]  # noqa: N815
-    contentType: Annotated[StrictStr, AfterValidator(lambda value: one_of(value, TYPES))]  # noqa: N815
+    fileName: Annotated[  # noqa: N815
+        Text,
+        AfterValidator(length(1, 255)),
+        Field(strict=True, description="Its name with you.", json_schema_extra=_NAMED),
+    ]
+    contentType: Annotated[  # noqa: N815
+        StrictStr,
+        AfterValidator(lambda value: one_of(value, TYPES)),
+        Field(description="What it is.", json_schema_extra={"enum": list(TYPES)}),
+    ]
 
 
 async def announce(request: Request) -> Response:
@@ -82,8 +93,9 @@ async def receive(request: Request) -> Response:
 
 
 async def _signed(studio: Studio, request: Request) -> Upload:
-    name = request.url.path.removeprefix("/")
-    upload = await uploads.get(studio.store, Path(name).stem)
+    name = request.scope["path"].removeprefix("/")
+    stem = Path(name).stem
+    upload = await uploads.get(studio.store, stem) if ids.is_uuid(stem) else None
     if upload is None or upload.name != name:
         raise NotFound("No link has that name.")
     sent = request.query_params

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, Field, StrictStr, ValidationInfo, field_validator
+from pydantic.config import JsonDict
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,20 +16,28 @@ from rushes.catalogue import DEFAULT_VIDEO_MODEL, VideoModel
 from rushes.model import VideoRequest
 from rushes.studio import Studio
 
+# What the checks below ask for, in the document's words.
+_SHOWN: JsonDict = {"minLength": 5, "maxLength": 5000, "pattern": r"^[^\u0000]*[^\s\u0000][^\u0000]*$"}
 _INPUTS = ("firstFrameImageUrl", "extendVideoUrl", "referenceImageUrls")
 
 
 class VideoBody(BaseModel):
     """What ``POST`` takes. ``model`` stands first: ratios and durations are its."""
 
-    model: StrictStr = Field(default=DEFAULT_VIDEO_MODEL, validate_default=True)
-    prompt: Annotated[Text, AfterValidator(length(5, 5000)), Field(strict=True)]
-    aspectRatio: StrictStr | None = None  # noqa: N815  (the contract's names)
-    duration: StrictStr | None = None
-    firstFrameImageUrl: Url | None = None  # noqa: N815
-    extendVideoUrl: Url | None = None  # noqa: N815
-    referenceImageUrls: Annotated[list[Url], Field(min_length=1, max_length=3, strict=True)] | None = None  # noqa: N815
-    webhook: Url | None = None
+    model: StrictStr = Field(default=DEFAULT_VIDEO_MODEL, validate_default=True, description="The model that makes it.")
+    prompt: Annotated[
+        Text,
+        AfterValidator(length(5, 5000)),
+        Field(strict=True, description="What it shows.", json_schema_extra=_SHOWN),
+    ]
+    aspectRatio: StrictStr | None = Field(None, description="Its shape. Without it: the model's first.")  # noqa: N815
+    duration: StrictStr | None = Field(None, description="Its length. Without it: the model's first.")
+    firstFrameImageUrl: Url | None = Field(None, description="An image to open with.")  # noqa: N815
+    extendVideoUrl: Url | None = Field(None, description="A video to continue: the answer is the new part.")  # noqa: N815
+    referenceImageUrls: Annotated[list[Url], Field(min_length=1, max_length=3, strict=True)] | None = Field(  # noqa: N815
+        None, description="Images to refer to. Their order matters: a prompt can name the first image, the second."
+    )
+    webhook: Url | None = Field(None, description="Where the job's end is POSTed to.")
 
     @field_validator("model")
     @classmethod

@@ -1,7 +1,8 @@
 """Rows: one SQL text on two engines, SQLite and PostgreSQL.
 
-SQL is written once, in the files named for nouns, with ``:name`` parameters and two words that the engines spell
-differently: ``$now`` (the database's clock, milliseconds) and ``$skip_locked``. Those files take whatever has
+SQL is written once, in the files named for nouns, with ``:name`` parameters and three words that the engines spell
+differently: ``$now`` (the database's clock, milliseconds), ``$skip_locked``, and ``$along(index)`` after a table, which
+SQLite has to be told and PostgreSQL finds by itself. Those files take whatever has
 ``rows``: the store itself for a read, a :class:`Transaction` inside a change.
 """
 

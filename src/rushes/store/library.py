@@ -58,6 +58,7 @@ class Library:
                 aspect_ratio=filters.aspect_ratio,
                 created_after=filters.created_after,
                 created_before=filters.created_before,
+                parent=filters.parent,
                 after=after,
                 size=size,
             )
@@ -75,12 +76,13 @@ class Library:
     async def _filtered(
         self, store: Store, account_id: str, after: SortKey | None, limit: int, filters: Filters
     ) -> list[bytes]:
-        bound: dict[str, object] = filters.columns
-        conditions = [_CONDITIONS[name] for name in bound]
+        bound = filters.columns
+        # A walk begins at one place: the token's, or where nothing is too new any more. No id is before the empty one.
+        if (before := bound.pop("created_before", None)) is not None:
+            after = min(after or _LATEST, SortKey(int(str(before)), ""))
         if after is not None:
             bound |= {"created": after.created, "id": after.id}
-            conditions.append(_AFTER)
-        text = _select(self.kind, (*conditions,), lineage=filters.parent is not None)
+        text = _select(self.kind, frozenset(bound))
         return await store.column(text, account_id=account_id, limit=limit, **bound)
 
     async def add(self, tx: Transaction, item: Item, parents: frozenset[str] = frozenset()) -> None:
@@ -99,10 +101,11 @@ class Library:
             aspect_ratio=item.request.aspect_ratio,
             revision=await accounts.changed(tx, item.account_id),
         )
-        place = {"account_id": item.account_id, "kind": self.kind, "created": item.created, "id": item.id}
-        for parent in parents:
-            await tx.rows(_DESCEND, parent=parent, **place)
         request = item.request
+        place = {"account_id": item.account_id, "kind": self.kind, "created": item.created, "id": item.id}
+        filtered = {"model": request.model, "aspect_ratio": request.aspect_ratio}
+        for parent in parents:
+            await tx.rows(_DESCEND, parent=parent, **place, **filtered)
         await search.add(
             tx,
             self.kind,
@@ -112,6 +115,7 @@ class Library:
             prompt=request.prompt,
             model=request.model,
             aspect_ratio=request.aspect_ratio,
+            parents=parents,
         )
 
     async def remove(self, tx: Transaction, account_id: str, item_id: str) -> Entry | None:
@@ -122,7 +126,7 @@ class Library:
         entry = Entry(*removed[0])
         place = {"account_id": account_id, "kind": self.kind, "created": entry.created}
         revision = await accounts.changed(tx, account_id)
-        await tx.rows(_BURY, revision=revision, item_id=entry.id, **place)
+        await tx.rows(_BURY, revision=revision, item_id=entry.id, file_id=entry.file_id, **place)
         await tx.rows(_DISOWN, id=entry.id, **place)
         await search.remove(tx, self.kind, account_id, entry.created, entry.id)
         return entry
@@ -151,44 +155,66 @@ class Library:
         return bool(await sql.rows(text, account_id=account_id, file_id=file_id))
 
 
+async def file_of(sql: Rows, account_id: str, item_id: str) -> str | None:
+    """The uuid in the names of an item's files, of either kind, also when it has been deleted."""
+    found = await sql.rows(_FILE, account_id=account_id, id=item_id)
+    return found[0][0] if found else None
+
+
 VIDEOS = Library(Kind.VIDEO)
 IMAGES = Library(Kind.IMAGE)
 LIBRARIES: Mapping[Kind, Library] = {Kind.VIDEO: VIDEOS, Kind.IMAGE: IMAGES}
 
 _ENTRY = "id, created, file_id, job_id"
-_AFTER = "({place}.created, {place}.id) < (:created, :id)"
+_LATEST = SortKey(2**63 - 1, "")
 _CONDITIONS: Mapping[str, str] = {
-    "model": "listed.model = :model",
-    "aspect_ratio": "listed.aspect_ratio = :aspect_ratio",
-    "created_after": "{place}.created > :created_after",
-    "created_before": "{place}.created < :created_before",
-    "parent": "lineage.parent = :parent",
+    "parent": "parent = :parent",
+    "model": "model = :model",
+    "aspect_ratio": "aspect_ratio = :aspect_ratio",
+    "created_after": "created > :created_after",
+    "created": "(created, id) < (:created, :id)",
 }
 
 
 @cache
-def _select(kind: Kind, conditions: tuple[str, ...], *, lineage: bool = False) -> str:
+def _select(kind: Kind, given: frozenset[str]) -> str:
     # A list is walked by the index over exactly its filters, in the list's own order; what was made from an item, by
-    # the index over its parent.
-    place, source = "listed", f"{kind}s AS listed"
-    if lineage:
-        place, source = "lineage", f"lineage JOIN {source} USING (account_id, created, id)"
-        conditions = (*conditions, f"lineage.kind = '{kind}'")
-    where = " AND ".join(("{place}.account_id = :account_id", *conditions)).format(place=place)
-    return (
-        f"SELECT listed.item FROM {source} WHERE {where} "  # noqa: S608
-        f"ORDER BY {place}.created DESC, {place}.id DESC LIMIT :limit"
-    )
+    # the index over its parent, which the item is looked up from row by row: a join might be done the other way round.
+    if "parent" in given:
+        return _LINEAGE.format(kind=kind, table=f"{kind}s", source=_along("lineage", given), walk=_walk(given))
+    return f"SELECT item FROM {_along(f'{kind}s', given)} WHERE {_walk(given)}"  # noqa: S608
 
 
-_FIRST_PAGE = {kind: _select(kind, ()) for kind in Kind}
-_PAGE = {kind: _select(kind, (_AFTER,)) for kind in Kind}
+def _along(table: str, given: frozenset[str]) -> str:
+    index = "_".join([table, *(["model"] if "model" in given else []), *(["ratio"] if "aspect_ratio" in given else [])])
+    return table if index == table else f"{table} $along({index})"
+
+
+def _walk(given: frozenset[str]) -> str:
+    where = ["account_id = :account_id", *(text for name, text in _CONDITIONS.items() if name in given)]
+    return f"{' AND '.join(where)} ORDER BY created DESC, id DESC LIMIT :limit"
+
+
+_LINEAGE = """
+SELECT (
+    SELECT item FROM {table} AS listed
+    WHERE listed.account_id = lineage.account_id AND listed.created = lineage.created AND listed.id = lineage.id
+) FROM {source} WHERE kind = '{kind}' AND {walk}
+"""
+_FIRST_PAGE = {kind: _select(kind, frozenset()) for kind in Kind}
+_PAGE = {kind: _select(kind, frozenset({"created"})) for kind in Kind}
 _DESCEND = """
-INSERT INTO lineage (account_id, parent, kind, created, id) VALUES (:account_id, :parent, :kind, :created, :id)
+INSERT INTO lineage (account_id, parent, kind, created, id, model, aspect_ratio)
+VALUES (:account_id, :parent, :kind, :created, :id, :model, :aspect_ratio)
 """
 _BURY = """
-INSERT INTO tombstones (account_id, revision, kind, item_id, created)
-VALUES (:account_id, :revision, :kind, :item_id, :created)
+INSERT INTO tombstones (account_id, revision, kind, item_id, created, file_id)
+VALUES (:account_id, :revision, :kind, :item_id, :created, :file_id)
+"""
+_FILE = """
+SELECT file_id FROM videos WHERE account_id = :account_id AND id = :id
+UNION ALL SELECT file_id FROM images WHERE account_id = :account_id AND id = :id
+UNION ALL SELECT file_id FROM tombstones WHERE account_id = :account_id AND item_id = :id
 """
 _DISOWN = "DELETE FROM lineage WHERE account_id = :account_id AND kind = :kind AND created = :created AND id = :id"
 

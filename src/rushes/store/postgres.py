@@ -143,4 +143,5 @@ def _translated() -> Iterator[None]:
 @lru_cache(maxsize=512)
 def _text(sql: str, shift: int) -> str:
     text = sql.replace("$now", _NOW.format(shift=shift)).replace("$skip_locked", "FOR UPDATE SKIP LOCKED")
+    text = re.sub(r"\$along\(\w+\)", "", text)
     return re.sub(r":([a-z_]+[0-9]*)", r"%(\1)s", text.replace("%", "%%"))

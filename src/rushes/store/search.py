@@ -17,6 +17,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
+from urllib.parse import quote
 
 from rushes.model import Kind
 from rushes.paging import SortKey
@@ -77,12 +78,13 @@ async def add(
     prompt: str,
     model: str,
     aspect_ratio: str,
+    parents: Collection[str] = (),
     *,
     grain: Grain = GRAIN,
 ) -> None:
     """Index an item that enters its library in this transaction."""
     library = Library(account_id, kind)
-    held = "\n".join(("", *_held(prompt, model, aspect_ratio), ""))
+    held = "\n".join(("", *_held(prompt, model, aspect_ratio, parents), ""))
     await tx.rows(_WAIT, terms=held, **library.at(SortKey(created, id)))
     [(waiting,)] = await tx.rows(_WAITING, **library._asdict())
     if waiting >= grain.pending:
@@ -110,14 +112,14 @@ def _read(created: int, item_id: str, item: bytes) -> Entry:
     return Entry(SortKey(created, item_id), _held(told["prompt"], told["model"], told["aspectRatio"]))
 
 
-def _held(prompt: str, model: str, aspect_ratio: str) -> list[str]:
-    return sorted(terms_of(prompt)) + _filters(model, aspect_ratio)
+def _held(prompt: str, model: str, aspect_ratio: str, parents: Collection[str] = ()) -> list[str]:
+    return sorted(terms_of(prompt)) + _filters(model, aspect_ratio, parents)
 
 
-def _filters(model: str | None, aspect_ratio: str | None) -> list[str]:
+def _filters(model: str | None, aspect_ratio: str | None, parents: Collection[str]) -> list[str]:
     # No word has "=" in it, so that no word is taken for one of these.
-    told = {"model": model, "ratio": aspect_ratio}
-    return [f"{name}={''.join(value.split())}" for name, value in told.items() if value is not None]
+    told = [("model", model), ("ratio", aspect_ratio), *(("from", parent) for parent in parents)]
+    return [f"{name}={quote(value)}" for name, value in told if value is not None]
 
 
 async def remove(tx: Transaction, kind: Kind, account_id: str, created: int, id: str) -> None:
@@ -160,6 +162,7 @@ async def page(
     aspect_ratio: str | None,
     created_after: int | None,
     created_before: int | None,
+    parent: str | None = None,
     after: SortKey | None,
     size: int,
 ) -> list[bytes]:
@@ -175,7 +178,7 @@ async def page(
     library, limit = Library(account_id, kind), size + 1
     window = _window(created_after, created_before, after)
     # Long words tend to be rare.
-    asked = sorted(terms, key=len, reverse=True) + _filters(model, aspect_ratio)
+    asked = sorted(terms, key=len, reverse=True) + _filters(model, aspect_ratio, () if parent is None else (parent,))
     async with store.snapshot() as sql:
         hits = await _pending(sql, library, asked, window) + await _walk(sql, library, asked, window, limit)
         return await _items(sql, library, sorted(hits, reverse=True)[:limit])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -208,7 +209,9 @@ def _column(cursor: apsw.Cursor) -> list[Any]:
 
 @lru_cache(maxsize=512)
 def _text(sql: str, shift: int) -> str:
-    return sql.replace("$now", _NOW.format(shift=shift)).replace("$skip_locked", "")
+    text = sql.replace("$now", _NOW.format(shift=shift)).replace("$skip_locked", "")
+    # Without statistics it would rather walk the whole clustered table than look each row up from another index.
+    return re.sub(r"\$along\((\w+)\)", r"INDEXED BY \1", text)
 
 
 def _connection(path: Path, mutex: int = apsw.SQLITE_OPEN_FULLMUTEX) -> apsw.Connection:

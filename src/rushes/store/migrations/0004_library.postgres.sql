@@ -30,7 +30,13 @@ CREATE TABLE lineage (
     kind       TEXT NOT NULL,       -- the child's
     created    BIGINT NOT NULL,
     id         TEXT COLLATE "C" NOT NULL,
+    model        TEXT NOT NULL,     -- as the child has them, so that the list of children is filtered like any other
+    aspect_ratio TEXT NOT NULL,
     PRIMARY KEY (account_id, parent, kind, created, id)
 );
+
+CREATE INDEX lineage_model ON lineage (account_id, parent, kind, model, created, id);
+CREATE INDEX lineage_ratio ON lineage (account_id, parent, kind, aspect_ratio, created, id);
+CREATE INDEX lineage_model_ratio ON lineage (account_id, parent, kind, model, aspect_ratio, created, id);
 
 CREATE INDEX lineage_child ON lineage (account_id, kind, created, id);

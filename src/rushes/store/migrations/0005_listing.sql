@@ -30,8 +30,11 @@ CREATE TABLE tombstones (
     kind       TEXT NOT NULL,
     item_id    TEXT NOT NULL,
     created    BIGINT NOT NULL,     -- the item's, so that a copy can find its own
+    file_id    TEXT NOT NULL,       -- what was made from it can still be asked for
     PRIMARY KEY (account_id, revision)
 );
+
+CREATE INDEX tombstones_item ON tombstones (account_id, item_id);
 
 ALTER TABLE jobs ADD COLUMN kind TEXT NOT NULL DEFAULT 'video';
 ALTER TABLE jobs ADD COLUMN set_back TEXT;      -- why it waits, when it was set back
