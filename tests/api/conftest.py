@@ -28,7 +28,8 @@ class Take:
     item: Json
 
 
-def _take(server: Server) -> Take:
+def take_of(server: Server) -> Take:
+    """A finished video of a new account."""
     key = server.key()
     api = server.client(key)
     job_id = submit(api, PROMPT, aspectRatio="1:1")
@@ -37,14 +38,14 @@ def _take(server: Server) -> Take:
 
 @pytest.fixture(scope="session")
 def sqlite_take(sqlite_server: Server) -> Iterator[Take]:
-    take = _take(sqlite_server)
+    take = take_of(sqlite_server)
     yield take
     take.api.close()
 
 
 @pytest.fixture(scope="session")
 def postgres_take(postgres_server: Server) -> Iterator[Take]:
-    take = _take(postgres_server)
+    take = take_of(postgres_server)
     yield take
     take.api.close()
 

@@ -27,7 +27,7 @@ from rushes.store import jobs
 from rushes.store.library import IMAGES as LIBRARY
 from rushes.studio import Studio
 from tests.api import sockets
-from tests.api.conftest import Take
+from tests.api.conftest import Take, take_of
 from tests.api.library import NOON, UUID, account_of, enter
 from tests.api.library import video as a_video
 from tests.api.takes import VIDEOS, Json, completed, ended
@@ -414,17 +414,23 @@ def _picture() -> bytes:
 
 
 @pytest.fixture(scope="module")
-def portfolio(sqlite_take: Take) -> Portfolio:
-    api = sqlite_take.api
+def portfolio(sqlite_server: Server) -> Iterator[Portfolio]:
+    take = take_of(sqlite_server)
+    yield _portfolio(take)
+    take.api.close()
+
+
+def _portfolio(take: Take) -> Portfolio:
+    api = take.api
     jobs = {name: submit(api, f"{name} of a red fox", model=name.split()[0], **asked) for name, asked in CASES.items()}
     first = made(api, jobs["nanobanana"])
-    jobs["from a last frame"] = submit(api, referenceImageUrl=sqlite_take.item["lastFrameImageUrl"])
+    jobs["from a last frame"] = submit(api, referenceImageUrl=take.item["lastFrameImageUrl"])
     jobs["from an image"] = submit(api, model="nanobanana-pro", referenceImageUrl=first["url"])
     answer = api.post(
         VIDEOS, json={**GOOD, "aspectRatio": "9:16", "firstFrameImageUrl": first["url"]}
     ).raise_for_status()
     items = {name: made(api, job_id) for name, job_id in jobs.items()}
-    return Portfolio(sqlite_take, jobs, items, completed(api, answer.json()["data"]["jobId"]))
+    return Portfolio(take, jobs, items, completed(api, answer.json()["data"]["jobId"]))
 
 
 @pytest.mark.parametrize("name", list(CASES))

@@ -19,7 +19,7 @@ from rushes.store import Row, accounts
 from rushes.store.accounts import keys
 from tests.api.library import account_of
 from tests.api.takes import Json, ended
-from tests.conftest import ENGINES, Server
+from tests.conftest import ENGINES, Server, wait_until
 
 LISTS = (f"{V1}/aistudio/videos", f"{V1}/aistudio/images")
 """Answered before routing."""
@@ -117,6 +117,8 @@ def estate(request: pytest.FixtureRequest) -> Iterator[Estate]:
         failed = _asked(api, "videos", f"{SECRET} failure [sandbox: fail]")
         ended(api, failed)
         waiting = _asked(api, "videos", f"{SECRET} wait [sandbox: stall]")
+        # From here on it waits for ever: nothing of the estate changes by itself.
+        wait_until(lambda: api.get(f"/aistudio/jobs/{waiting}").json()["state"] == "waiting", what="the stall")
         upload, spare = (api.post("/media/generateurl", json=BODIES[UPLOADS]).json()["data"] for _ in range(2))
         sent = httpx2.put(upload["signedUrl"], content=b"png", headers={"Content-Type": "image/png"}, trust_env=False)
         assert sent.status_code == 200, sent.text

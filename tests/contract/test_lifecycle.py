@@ -13,7 +13,7 @@ from typing import Any, LiteralString
 import httpx2
 import pytest
 
-from rushes import config, ids, store
+from rushes import config, store
 from rushes.errors import JobFinished, JobNotFinished, JobNotFound, LeaseLost, ProviderFailed
 from rushes.model import Files, Image, ImageRequest, Item, Job, JobState, Kind, Request, VideoRequest
 from rushes.store import Row, Rows, Store, Transaction, changes, credits, jobs, trash

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import blake2b
 
+from starlette.requests import Request
 from starlette.responses import Response
 
 from rushes import __version__, wire
@@ -29,6 +31,20 @@ PREFLIGHT = {
 def answer(body: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A JSON answer."""
     return Response(wire.dumps(body), status, headers=headers, media_type="application/json")
+
+
+def listing(request: Request, body: object) -> Response:
+    """A JSON answer with its ``ETag``; 304 where the client has it already."""
+    return tagged(request, wire.dumps(body).encode())
+
+
+def tagged(request: Request, body: bytes) -> Response:
+    """The same of an answer that is text already."""
+    etag = f'"{blake2b(body, digest_size=12).hexdigest()}"'
+    headers = {"etag": etag, "cache-control": "private, no-cache"}
+    if unchanged(dict(request.scope["headers"]).get(b"if-none-match"), etag.encode()):
+        return Response(None, 304, headers)
+    return Response(body, headers=headers, media_type="application/json")
 
 
 def given(answer: Given) -> Response:

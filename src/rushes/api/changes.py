@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from rushes import wire
 from rushes.api import auth
-from rushes.api.answers import answer
+from rushes.api.answers import listing
 from rushes.api.query import checked, parameters, whole_number
 from rushes.errors import InvalidQuery
 from rushes.paging import PAGE_SIZE, Cursor, SortKey
@@ -28,7 +28,7 @@ async def page(request: Request) -> Response:
     found = await changes.after(studio.store, account.id, since, limit + 1)
     listed, more = found[:limit], len(found) > limit
     token = cursor.token(SortKey(listed[-1].revision if listed else since, ""))
-    return answer(wire.changes(listed, token, auth.origin(studio.config, request.scope, headers), more=more))
+    return listing(request, wire.changes(listed, token, auth.origin(studio.config, request.scope, headers), more=more))
 
 
 def _since(cursor: Cursor, token: str | None) -> int:

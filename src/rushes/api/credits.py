@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from rushes import wire
 from rushes.api import auth
-from rushes.api.answers import answer
+from rushes.api.answers import answer, listing
 from rushes.api.query import checked, parameters, whole_number
 from rushes.errors import InvalidQuery
 from rushes.store import credits
@@ -30,7 +30,7 @@ async def usage(request: Request) -> Response:
     account = await auth.account(studio, dict(request.scope["headers"]))
     start, end = _month(request.scope["query_string"], await studio.now())
     listed = await credits.entries(studio.store, account.id, start, end)
-    return answer([wire.ledger_entry(entry) for entry in listed])
+    return listing(request, [wire.ledger_entry(entry) for entry in listed])
 
 
 def _month(query: bytes, now: int) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from rushes import ids, wire
 from rushes.api import auth
-from rushes.api.answers import answer, given
+from rushes.api.answers import answer, given, listing, tagged
 from rushes.api.bodies import once, read
 from rushes.api.query import checked, parameters, whole_number
 from rushes.errors import JobNotFound
@@ -30,7 +30,7 @@ async def page(request: Request) -> Response:
     studio, account = await _who(request)
     listed, token = await _page(studio, account, request, "jobs", None, PAGE_SIZE)
     told = [(job, await _item(studio, job)) for job in listed]
-    return answer(wire.jobs(told, token, _origin(studio, request)))
+    return listing(request, wire.jobs(told, token, _origin(studio, request)))
 
 
 async def clean(request: Request) -> Response:
@@ -50,7 +50,7 @@ async def cancel(request: Request) -> Response:
 async def detail(request: Request) -> Response:
     """``GET /aistudio/jobs/{job_id}``: all there is to know of one job."""
     studio, account = await _who(request)
-    return _told(_detail(studio, await _job(studio, account, request)))
+    return _told(request, _detail(studio, await _job(studio, account, request)))
 
 
 async def details(request: Request) -> Response:
@@ -62,11 +62,11 @@ async def details(request: Request) -> Response:
     wanted = state if isinstance(state, JobState) else None
     listed, token = await _page(studio, account, request, "aistudio/jobs", wanted, limit)
     told: dict[str, object] = {"items": [_detail(studio, job) for job in listed]}
-    return _told(told if token is None else {**told, "nextPageKey": token})
+    return _told(request, told if token is None else {**told, "nextPageKey": token})
 
 
-def _told(details: object) -> Response:
-    return Response(wire.unmistakable(wire.dumps(details)), media_type="application/json")
+def _told(request: Request, details: object) -> Response:
+    return tagged(request, wire.unmistakable(wire.dumps(details)).encode())
 
 
 async def _page(

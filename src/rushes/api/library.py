@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from rushes import __version__, wire
 from rushes.api import auth
-from rushes.api.answers import HEADERS, answer, unchanged
+from rushes.api.answers import HEADERS, answer, tagged, unchanged
 from rushes.api.auth import Headers
 from rushes.api.query import asked, one_token
 from rushes.errors import InvalidQuery, NotFound
@@ -190,7 +190,7 @@ class OneItem:
         if item is None:
             raise NotFound(f"There is no {self._kind} of that id in this account.")
         body = wire.resolve(item, auth.origin(studio.config, request.scope, headers))
-        return Response(body, media_type="application/json")
+        return tagged(request, body)
 
     async def delete(self, request: Request) -> Response:
         """``DELETE``: the item, its files, and what its job had to show."""

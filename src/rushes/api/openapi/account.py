@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from rushes.api.openapi import examples, parameters
-from rushes.api.openapi.operation import QUERY, V1, WITH_KEY, Operation, Paths, link, ok, operation
+from rushes.api.openapi.operation import (
+    COPIED,
+    QUERY,
+    V1,
+    WITH_KEY,
+    Operation,
+    Paths,
+    link,
+    ok,
+    ok_or_unchanged,
+    operation,
+)
 from rushes.api.openapi.responses import given
 from rushes.api.openapi.schemas import listed, ref
 
@@ -27,18 +38,18 @@ def _quota() -> Operation:
 def _usage() -> Operation:
     told = "A month of the ledger, newest first. Only what entered a library is charged."
     lines = listed(ref("LedgerEntry"), "Newest first.")
-    answered = ok(given("The month's lines.", lines, examples.ledger()), (*QUERY, *WITH_KEY))
-    return operation(
-        "list_credit_usage", "Credits", "List what was charged", told, answered, parameters=parameters.month()
-    )
+    answered = ok_or_unchanged(given("The month's lines.", lines, examples.ledger(), *COPIED), (*QUERY, *WITH_KEY))
+    asked = [*parameters.month(), parameters.if_none_match()]
+    return operation("list_credit_usage", "Credits", "List what was charged", told, answered, parameters=asked)
 
 
 def _models() -> Operation:
     told = (
         "What this server can make: each model's ratios, durations, prices and inputs, and whether it has a provider."
     )
-    answered = ok(given("The models.", "ModelPage", examples.models()), WITH_KEY)
-    return operation("list_models", "Models and changes", "List models", told, answered)
+    answered = ok_or_unchanged(given("The models.", "ModelPage", examples.models(), *COPIED), WITH_KEY)
+    asked = [parameters.if_none_match()]
+    return operation("list_models", "Models and changes", "List models", told, answered, parameters=asked)
 
 
 def _changes() -> Operation:
@@ -46,8 +57,8 @@ def _changes() -> Operation:
         "Everything that entered or left the libraries, oldest first, for tools that keep a copy. Ask again with the "
         "`since` of the last answer, now or next week: nothing is missed and nothing told twice."
     )
-    answer = given("What happened.", "Changes", examples.changes())
+    answer = given("What happened.", "Changes", examples.changes(), *COPIED)
     answer["links"] = {"go_on": link("list_changes", "What came after.", since="$response.body#/since")}
-    answered = ok(answer, (*QUERY, *WITH_KEY))
-    asked = [parameters.since(), parameters.limit()]
+    answered = ok_or_unchanged(answer, (*QUERY, *WITH_KEY))
+    asked = [parameters.since(), parameters.limit(), parameters.if_none_match()]
     return operation("list_changes", "Models and changes", "List changes", told, answered, parameters=asked)

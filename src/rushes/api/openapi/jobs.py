@@ -5,6 +5,7 @@ from __future__ import annotations
 from rushes import errors
 from rushes.api.openapi import examples, parameters
 from rushes.api.openapi.operation import (
+    COPIED,
     ONCE,
     QUERY,
     V1,
@@ -15,6 +16,7 @@ from rushes.api.openapi.operation import (
     job_links,
     link,
     ok,
+    ok_or_unchanged,
     operation,
 )
 from rushes.api.openapi.responses import given, several
@@ -34,14 +36,15 @@ def jobs() -> Paths:
 
 def _list_jobs() -> Operation:
     told = "Every job of the account, newest first, at most 100 at a time. Here the last page says `null`."
-    answer = given("A page.", "JobPage", examples.job_page())
+    answer = given("A page.", "JobPage", examples.job_page(), *COPIED)
     job = "$response.body#/items/0/data/jobId"
     answer["links"] = {
         "next_page": link("list_jobs", "The next page.", nextPageKey="$response.body#/nextPageKey"),
         **job_links(job),
     }
-    answered = ok(answer, (*QUERY, *WITH_KEY))
-    return operation("list_jobs", "Jobs", "List jobs", told, answered, parameters=parameters.paging())
+    answered = ok_or_unchanged(answer, (*QUERY, *WITH_KEY))
+    asked = [*parameters.paging(), parameters.if_none_match()]
+    return operation("list_jobs", "Jobs", "List jobs", told, answered, parameters=asked)
 
 
 def _get_job() -> Operation:
@@ -71,17 +74,19 @@ def _clean_job() -> Operation:
 
 def _list_job_details() -> Operation:
     told = "The same jobs with all that a person wants to see, newest first; of one state, where one is asked for."
-    answer = given("A page.", "JobDetailsPage", examples.job_details_page())
+    answer = given("A page.", "JobDetailsPage", examples.job_details_page(), *COPIED)
     answer["links"] = {
         "next_page": link("list_job_details", "The next page.", nextPageKey="$response.body#/nextPageKey"),
         **job_links("$response.body#/items/0/jobId"),
     }
-    answered = ok(answer, (*QUERY, *WITH_KEY))
-    asked = [*parameters.paging(), parameters.limit(), parameters.state()]
+    answered = ok_or_unchanged(answer, (*QUERY, *WITH_KEY))
+    asked = [*parameters.paging(), parameters.limit(), parameters.state(), parameters.if_none_match()]
     return operation("list_job_details", "Jobs", "List jobs in detail", told, answered, parameters=asked)
 
 
 def _get_job_details() -> Operation:
     told = "What it was asked for, where it stands, what it waits for, what it costs, who makes it."
-    answered = ok(given("The job.", "JobDetails", examples.job_details()), (*WITH_KEY, errors.JobNotFound))
-    return operation("get_job_details", "Jobs", "Get a job in detail", told, answered, parameters=[parameters.job_id()])
+    answer = given("The job.", "JobDetails", examples.job_details(), *COPIED)
+    answered = ok_or_unchanged(answer, (*WITH_KEY, errors.JobNotFound))
+    asked = [parameters.job_id(), parameters.if_none_match()]
+    return operation("get_job_details", "Jobs", "Get a job in detail", told, answered, parameters=asked)

@@ -9,6 +9,7 @@ from rushes import errors, wire
 from rushes.api.openapi import examples, parameters
 from rushes.api.openapi.operation import (
     BODY,
+    COPIED,
     QUERY,
     V1,
     WITH_KEY,
@@ -19,9 +20,10 @@ from rushes.api.openapi.operation import (
     json_body,
     link,
     ok,
+    ok_or_unchanged,
     operation,
 )
-from rushes.api.openapi.responses import bare, given
+from rushes.api.openapi.responses import given
 from rushes.api.openapi.schemas import Schema
 from rushes.catalogue import DEFAULT_IMAGE_MODEL, DEFAULT_VIDEO_MODEL, STYLES, ImageModel, VideoModel
 from rushes.config import Config
@@ -90,11 +92,8 @@ def _list(kind: Kind, filters: list[parameters.Parameter]) -> Operation:
         "meanwhile. Filters may be combined; a token belongs to the filters it was given out with."
     )
     shape = f"{kind.capitalize()}Page"
-    answered = {
-        **ok(given("A page.", shape, examples.page(kind), "ETag", "Cache-Control"), (*QUERY, *WITH_KEY)),
-        "304": bare("Nothing has changed since the ETag that was sent.", "ETag", "Cache-Control"),
-    }
-    answered["200"]["links"] = _page_links(kind)
+    answer = given("A page.", shape, examples.page(kind), *COPIED, links=_page_links(kind))
+    answered = ok_or_unchanged(answer, (*QUERY, *WITH_KEY))
     asked = [*parameters.paging(), parameters.limit(), *filters, parameters.if_none_match()]
     return operation(f"list_{kind}s", f"{kind.capitalize()}s", f"List {kind}s", told, answered, parameters=asked)
 
@@ -147,9 +146,10 @@ def _make(kind: Kind, asked: Mapping[str, Any], models: Iterable[str]) -> Operat
 
 
 def _get(kind: Kind) -> Operation:
-    answered = ok(given(f"The {kind}.", kind.capitalize(), examples.item(kind)), (*WITH_KEY, errors.NotFound))
+    answer = given(f"The {kind}.", kind.capitalize(), examples.item(kind), *COPIED)
+    answered = ok_or_unchanged(answer, (*WITH_KEY, errors.NotFound))
     told = f"One {kind} of the library, as the list shows it."
-    asked = [parameters.item_id(kind)]
+    asked = [parameters.item_id(kind), parameters.if_none_match()]
     return operation(f"get_{kind}", f"{kind.capitalize()}s", f"Get one {kind}", told, answered, parameters=asked)
 
 

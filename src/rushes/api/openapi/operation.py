@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rushes import errors
-from rushes.api.openapi.responses import Error, Response, given, refused
+from rushes.api.openapi.responses import Error, Response, bare, given, refused
 from rushes.api.openapi.schemas import Schema, ref
 
 Operation = dict[str, Any]
@@ -33,6 +33,15 @@ def operation(
 def ok(response: Response, kinds: Iterable[Error]) -> Mapping[str, Response]:
     """What it gives, and what it can refuse."""
     return {"200": response, **refused(kinds)}
+
+
+COPIED = ("ETag", "Cache-Control")
+"""What an answer carries of which a client may keep a copy."""
+
+
+def ok_or_unchanged(response: Response, kinds: Iterable[Error]) -> Mapping[str, Response]:
+    """What it gives, carrying :data:`COPIED`, unless the client has it already; and what it can refuse."""
+    return {**ok(response, kinds), "304": bare("Nothing has changed since the ETag that was sent.", *COPIED)}
 
 
 def link(operation: str, description: str, **told: str) -> Schema:
