@@ -5,9 +5,10 @@ Reads go straight to ``store``; whatever changes a row goes through a verb here.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -38,8 +39,6 @@ from rushes.store.webhooks import Delivery, DeliveryState, Try
 log = logging.getLogger(__name__)
 
 _UPLOAD_MS = 86_400_000
-# A server that takes this long to keep what it has received has lost its claim to it.
-_UPLOAD_MARGIN = 60.0
 _BURST_SECONDS = 10
 
 
@@ -226,31 +225,46 @@ class Studio:
         return Given(answer, replayed=False)
 
     @asynccontextmanager
-    async def receiving(
-        self, upload: Upload, seconds: float
-    ) -> AsyncIterator[tuple[Path, Callable[[int], Awaitable[None]]]]:
+    async def receiving(self, upload: Upload) -> AsyncIterator[tuple[Path, Callable[[int], Awaitable[None]]]]:
         """A place to write an upload's file to, for nobody else at the same time, and what keeps it, told its size.
 
         Raises:
             UploadTaken: the file is there, or is being received.
         """
+        claimant = ids.uuid()
         async with self.store.write() as tx:
-            claim = await uploads.claim(tx, upload.id, seconds + _UPLOAD_MARGIN)
+            await uploads.claim(tx, upload.id, claimant, self._lease_ms)
 
         async def take(size: int) -> None:
             await self.blobs.put(upload.name, file)
             async with self.store.write() as tx:
-                if not await uploads.received(tx, upload.id, claim, size):
+                if not await uploads.received(tx, upload.id, claimant, size):
                     raise UploadTaken("The file took too long, and the link was used for another.")
 
+        renewing = asyncio.create_task(self._keep_claim(upload.id, claimant))
         try:
             with self.blobs.workspace() as folder:
                 file = folder / "upload"
                 yield file, take
         except BaseException:  # whoever sent it may try again
             async with self.store.write() as tx:
-                await uploads.free(tx, upload.id, claim)
+                await uploads.free(tx, upload.id, claimant)
             raise
+        finally:
+            renewing.cancel()
+
+    async def _keep_claim(self, upload_id: str, claimant: str) -> None:
+        while True:
+            await asyncio.sleep(self.config.lease_seconds / 3)
+            with suppress(Unavailable):  # the next renewal may still come in time
+                async with self.store.write() as tx:
+                    await uploads.renew(tx, upload_id, claimant, self._lease_ms)
+
+    async def drop_upload(self, upload: Upload) -> None:
+        """Forget a link that nobody used in its time, and what a server that was killed has kept of its file."""
+        await self.blobs.delete(upload.name)
+        async with self.store.write() as tx:
+            await uploads.remove(tx, upload.id)
 
     async def now(self) -> int:
         """The database's clock, in milliseconds since the epoch."""

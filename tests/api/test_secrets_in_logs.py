@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,8 @@ from rushes import ids
 from rushes.studio import Studio
 from tests.api import sockets
 from tests.api.takes import Json, ended
-from tests.conftest import V1, Server, free_port, serving, wait_until
+from tests.conftest import START_SECONDS, V1, Server, free_port, serving, wait_until
+from tests.servers.receivers import Receiver
 
 SIGNED = "X-Amz-Signature=5ecre75ecre75ecre75ecre75ecre7&X-Amz-Credential=AKIAHERON"
 FAULTS = ["fail", "refuse", "reject", "retired", "unavailable", "damaged", "empty", "not-a-video", "nonsense"]
@@ -44,7 +46,7 @@ class Noise:
 
 @pytest.fixture
 def noise(tmp_path: Path, database_url: str | None) -> Iterator[Noise]:
-    settings = {"RUSHES_SWEEP_SECONDS": "1", "RUSHES_LEASE_SECONDS": "2"}
+    settings = {"RUSHES_SWEEP_SECONDS": "1", "RUSHES_LEASE_SECONDS": "2", "RUSHES_ALLOW_PRIVATE_HOSTS": "127.0.0.1"}
     with serving(tmp_path / "data", database_url, settings=settings) as server:
         yield Noise(server)
 
@@ -174,6 +176,28 @@ def test_no_webhook_and_its_secret_is_logged_when_jobs_end(noise: Noise) -> None
     assert noise.leaks() == []
 
 
+@pytest.mark.anyio
+async def test_no_secret_that_signs_is_logged_however_its_receiver_behaves(noise: Noise) -> None:
+    async with Receiver() as receiver:
+        hooks = [receiver.url(f"/{path}?token=wh5ecre7wh5ecre7") for path in ("thank", "status/500", "reset", "odd")]
+        await asyncio.to_thread(_end_jobs, noise, hooks)
+        async with asyncio.timeout(START_SECONDS):
+            while len({request.path for request in receiver.received}) < len(hooks):
+                await asyncio.sleep(0.02)
+        secrets = await asyncio.to_thread(noise.server.do, _webhook_secrets)
+        assert len(secrets) == 1, "the account's"
+        receiver.received[0].verify(secrets[0])
+        noise.secrets |= {"webhook token": "wh5ecre7wh5ecre7", "webhook secret": secrets[0].removeprefix("whsec_")}
+        noise.secrets["how such secrets begin"] = "whsec_"
+    assert noise.leaks() == []
+
+
+def _end_jobs(noise: Noise, hooks: list[str]) -> None:
+    with noise.server.client(noise.key()) as api:
+        for hook in hooks:
+            ended(api, ask(api, webhook=hook, prompt="a heron [sandbox: fail]"))
+
+
 async def _webhook_secrets(studio: Studio) -> list[str]:
     return [row[0] for row in await studio.store.rows("SELECT secret FROM webhook_secrets")]
 
@@ -188,6 +212,26 @@ def test_no_secret_is_logged_when_providers_fail(noise: Noise) -> None:
             ended(api, job_id)
     assert "job" in noise.log, "the worker's set-backs are logged"
     assert noise.leaks() == []
+
+
+def test_no_secret_is_in_the_trace_of_a_mistake_of_ours(noise: Noise) -> None:
+    with noise.server.client(noise.key()) as api:
+        upload = _announced(api, noise)
+        noise.server.do(_lose_tables)
+        told = {"prompt": "a heron lifts off", "firstFrameImageUrl": f"https://a.example/heron.png?{SIGNED}"}
+        noise.secrets["signature"] = SIGNED.partition("=")[2].partition("&")[0]
+        assert api.post("/aistudio/videos", json=told).status_code == 500
+        assert api.get("/jobs").status_code == 500
+        put = httpx2.put(upload["signedUrl"], content=b"png", headers=PNG, trust_env=False)
+        assert put.status_code == 500
+    assert "Traceback" in noise.log, "what went wrong is told in the log"
+    assert noise.leaks() == []
+
+
+async def _lose_tables(studio: Studio) -> None:
+    async with studio.store.write() as tx:
+        for table in ("jobs", "uploads"):
+            await tx.rows(f"ALTER TABLE {table} RENAME TO {table}_elsewhere")
 
 
 async def _own_secrets(studio: Studio) -> dict[str, bytes]:

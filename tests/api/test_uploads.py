@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import re
+import signal
 import socket
 import struct
 from collections.abc import Iterator
@@ -369,6 +371,51 @@ def test_a_file_that_stops_half_way_leaves_nothing_and_may_be_sent_again(narrow:
 def free(server: Server, key: str) -> bool:
     rows = server.do(lambda studio: studio.store.rows("SELECT claimed FROM uploads WHERE name = :name", name=key))
     return bool(rows[0][0] is None)
+
+
+def half_sent(server: Server, key: str, link: str) -> socket.socket:
+    """An upload on its way whose second half is still to come."""
+    parts = urlsplit(link)
+    lines = (f"PUT {parts.path}?{parts.query} HTTP/1.1", "Host: a", "Content-Type: image/png", "Content-Length: 8")
+    connection = sockets.connect(server)
+    connection.sendall("\r\n".join((*lines, "", "half")).encode())
+    wait_until(lambda: not free(server, key), 20, "it to be on its way")
+    return connection
+
+
+def test_a_link_is_kept_from_others_for_as_long_as_its_file_takes(tmp_path: Path, http: httpx2.Client) -> None:
+    with (
+        serving(tmp_path / "data", None, "--no-worker", settings={"RUSHES_LEASE_SECONDS": "0.5"}) as server,
+        server.client() as api,
+    ):
+        data = announced(api)
+        with half_sent(server, data["key"], data["signedUrl"]) as connection:
+            first = claimed(server, data["key"])
+            wait_until(lambda: claimed(server, data["key"]) > first + 1000, 20, "two leases to pass")
+            assert put(http, data["signedUrl"], b"x").status_code == 409
+            connection.sendall(b"file")
+            assert connection.recv(99).startswith(b"HTTP/1.1 200")
+        assert http.get(data["url"]).content == b"halffile"
+
+
+def claimed(server: Server, key: str) -> int:
+    rows = server.do(lambda studio: studio.store.rows("SELECT claimed FROM uploads WHERE name = :name", name=key))
+    return int(rows[0][0] or 0)
+
+
+def test_a_server_killed_while_it_receives_gives_the_link_back(tmp_path: Path, http: httpx2.Client) -> None:
+    """Nothing but time can tell that it is dead: one lease."""
+    settings = {"RUSHES_LEASE_SECONDS": "0.5", "RUSHES_PUBLIC_URL": "http://rushes.example"}
+    with serving(tmp_path / "data", None, "--no-worker", settings=settings) as server, server.client() as api:
+        data = announced(api)
+        with half_sent(server, data["key"], data["signedUrl"].replace("http://rushes.example", server.url)):
+            assert server.program.process is not None
+            os.killpg(server.program.process.pid, signal.SIGKILL)
+            server.program.process.wait()
+    with serving(tmp_path / "data", None, "--no-worker", settings=settings) as server:
+        link = data["signedUrl"].replace("http://rushes.example", server.url)
+        wait_until(lambda: put(http, link, b"whole").status_code == 200, 20, "the link to be free")
+        assert http.get(data["url"].replace("http://rushes.example", server.url)).content == b"whole"
 
 
 # --- as an input ---

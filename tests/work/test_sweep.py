@@ -13,7 +13,8 @@ import pytest
 
 from rushes import config
 from rushes.model import Files, Job, JobState, VideoFiles, VideoRequest
-from rushes.store import accounts, jobs
+from rushes.store import accounts, jobs, uploads
+from rushes.store.uploads import Upload
 from rushes.studio import Studio
 from rushes.work.sweep import keep_sweeping, sweep
 from tests.conftest import START_SECONDS, wait_until
@@ -23,6 +24,7 @@ from tests.work.test_processes import routed, worker_program
 pytestmark = pytest.mark.anyio
 
 SWEEP_SECONDS = 60.0
+DAY_SECONDS = 86_400
 
 
 @pytest.fixture
@@ -107,6 +109,34 @@ async def test_what_is_in_the_library_stays(swept: Studio) -> None:
     assert await sweep(swept) == 1
     assert await stored(swept) == set(entered.all)
     assert not await stored(swept) & set(attempt.all)
+
+
+async def test_a_link_that_was_never_used_goes_with_what_was_kept_under_it(swept: Studio) -> None:
+    """A server may be killed between the file and its row; one that is just receiving is at work."""
+    kept, came, coming = [await announced(swept) for _ in range(3)]
+    await put(swept, (kept.name, came.name))
+    async with swept.receiving(came) as (file, take):
+        file.write_bytes(b"bytes")
+        await take(5)
+    later(swept, DAY_SECONDS + SWEEP_SECONDS - 1)
+    await sweep(swept)
+    assert set(await swept.blobs.names("uploads")) == {kept.name, came.name}
+    async with swept.receiving(coming) as (file, take):
+        later(swept, 1)
+        await sweep(swept)
+        assert await swept.blobs.names("uploads") == [came.name]
+        file.write_bytes(b"bytes")
+        await take(5)
+    assert {row[0] for row in await swept.store.rows("SELECT id FROM uploads")} == {came.id, coming.id}
+
+
+async def announced(studio: Studio) -> Upload:
+    async with studio.store.write() as tx:
+        account = await accounts.named(tx, "default")
+    given = await studio.announce_upload(account.id, "png", "image/png", lambda upload: upload.id, None)
+    found = await uploads.get(studio.store, given.text)
+    assert found is not None
+    return found
 
 
 async def test_the_sweep_goes_on_by_itself(tmp_path: Path, database_url: str | None) -> None:

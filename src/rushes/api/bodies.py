@@ -9,7 +9,8 @@ from hashlib import sha256
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ValidationError, ValidationInfo
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, ValidationInfo
+from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 
@@ -132,6 +133,11 @@ def length(least: int, most: int) -> Callable[[str], str]:
     return check
 
 
+def shown(least: int, most: int) -> JsonDict:
+    """What :data:`Text` of that :func:`length` is, in the document's words."""
+    return {"minLength": least, "maxLength": most, "pattern": r"^[^\u0000]*[^\s\u0000][^\u0000]*$"}
+
+
 def _text(value: str) -> str:
     if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
         raise wrong("must not hold a NUL character or half a surrogate pair")
@@ -161,6 +167,13 @@ def _is_url(value: str) -> bool:
 
 Text = Annotated[str, AfterValidator(_text)]
 """Characters that JSON, databases and people all can hold."""
+
+Prompt = Annotated[
+    Text,
+    AfterValidator(length(5, 5000)),
+    Field(strict=True, description="What it shows.", json_schema_extra=shown(5, 5000)),
+]
+"""What a video or an image is to show."""
 
 Url = Annotated[str, AfterValidator(_url)]
 """A link, checked for its form only: whether it answers is found out in the job."""

@@ -41,6 +41,8 @@ ALL = Asked("")
 async def asked(studio: Studio, account: Account, query: bytes) -> Asked:
     """Read a query string; a parameter that is sent twice counts as sent last, an unknown or empty one not at all.
 
+    The token is not judged here: it is one of the list as filtered, so only right filters can tell whether it is.
+
     Raises:
         InvalidQuery: naming every parameter that is wrong.
     """

@@ -11,14 +11,13 @@ from typing import Annotated
 from urllib.parse import urlencode
 
 from pydantic import AfterValidator, BaseModel, Field, StrictStr
-from pydantic.config import JsonDict
 from starlette.requests import Request
 from starlette.responses import Response
 
 from rushes import ids, wire
 from rushes.api import auth
 from rushes.api.answers import answer, given
-from rushes.api.bodies import Text, length, once, one_of, parse, read
+from rushes.api.bodies import Text, length, once, one_of, parse, read, shown
 from rushes.config import Config
 from rushes.errors import InvalidQuery, NotFound, TooLong, TooSlow, Unauthorized
 from rushes.store import uploads
@@ -35,8 +34,6 @@ TYPES: Mapping[str, str] = {
 """What can be uploaded, and how its file is named."""
 
 _BYTES_A_SECOND = 2**20
-# What the checks below ask for, in the document's words.
-_NAMED: JsonDict = {"minLength": 1, "maxLength": 255, "pattern": r"^[^\u0000]*[^\s\u0000][^\u0000]*$"}
 
 
 class UploadBody(BaseModel):
@@ -45,7 +42,7 @@ class UploadBody(BaseModel):
     fileName: Annotated[  # noqa: N815
         Text,
         AfterValidator(length(1, 255)),
-        Field(strict=True, description="Its name with you.", json_schema_extra=_NAMED),
+        Field(strict=True, description="Its name with you.", json_schema_extra=shown(1, 255)),
     ]
     contentType: Annotated[  # noqa: N815
         StrictStr,
@@ -87,7 +84,7 @@ async def receive(request: Request) -> Response:
         complaint = f"must be {upload.content_type}, as it was announced"
         raise InvalidQuery(f"The header Content-Type {complaint}.", {"Content-Type": complaint})
     most = _most_bytes(studio.config, upload)
-    async with studio.receiving(upload, _seconds(studio.config, most)) as (file, take):
+    async with studio.receiving(upload) as (file, take):
         await take(await _save(request, file, most, _seconds(studio.config, most)))
     return answer(wire.SUCCESS)
 

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from rushes.errors import Unavailable
-from rushes.store import Transaction, drafts, idempotency, search, trash, webhooks
+from rushes.store import Transaction, drafts, idempotency, search, trash, uploads, webhooks
 from rushes.studio import Studio
 
 log = logging.getLogger(__name__)
@@ -17,8 +17,9 @@ _BATCH = 500
 
 
 async def sweep(studio: Studio) -> int:
-    """Delete the files of every draft, and of every item gone, that are older than ``sweep_seconds``; forget old
-    answers and deliveries; index what entered before there was an index. Returns how many items' files that were.
+    """Delete the files of every draft, and of every item gone, that are older than ``sweep_seconds``; forget unused
+    links, old answers and deliveries; index what entered before there was an index. Returns how many items' files
+    went.
     """
     age_ms = int(studio.config.sweep_seconds * 1000)
     swept = 0
@@ -30,6 +31,9 @@ async def sweep(studio: Studio) -> int:
         for files in left:
             await studio.empty_trash(files)
         swept += len(left)
+    while unused := await uploads.unused(studio.store, age_ms):
+        for upload in unused:
+            await studio.drop_upload(upload)
     await _in_batches(studio, idempotency.forget)
     await _in_batches(studio, webhooks.forget)
     await _in_batches(studio, search.catch_up)
