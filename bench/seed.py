@@ -96,7 +96,7 @@ def _link_all(clip: _Clip, batch: list[Video]) -> None:
         (clip.media / name).parent.mkdir(parents=True, exist_ok=True)
     for video in batch:
         clip.link(video)
-        (clip.media / video.files.sidecar).write_text(wire.sidecar(_job(video), video))
+        (clip.media / video.files.sidecar).write_text(wire.sidecar(video, _job(video)))
 
 
 def _videos(account: Account, count: int, now: int, clip: _Clip | None, chance: random.Random) -> Iterator[Video]:

@@ -248,7 +248,7 @@ def test_an_amount_is_a_plain_number(amount: str, told: str) -> None:
 
 def test_a_sidecar_holds_the_item_without_a_host_and_its_job() -> None:
     done = job(ACCOUNT, ticket="t-1", request=replace(REQUEST, prompt='say "\x01"'))
-    told = json.loads(wire.sidecar(done, video_of(done, FILE)))
+    told = json.loads(wire.sidecar(video_of(done, FILE), done))
     assert told["item"]["url"] == f"/videos/user/{ACCOUNT}/{FILE}.mp4"
     assert told["item"]["prompt"] == 'say "\x01"'
     assert (told["job"]["jobId"], told["job"]["ticket"], told["fileId"]) == (done.id, "t-1", FILE)

@@ -201,6 +201,11 @@ class VideoFiles:
         return self.video, self.preview, self.thumbnail, self.last_frame, self.sidecar
 
     @property
+    def inputs(self) -> tuple[str, ...]:
+        """Copies of what it was made from, where it came from elsewhere with them; never served."""
+        return _inputs(self.account_id, self.file_id)
+
+    @property
     def _stem(self) -> str:
         return f"videos/user/{self.account_id}/{self.file_id}"
 
@@ -227,9 +232,19 @@ class ImageFiles:
         """Every name, the PNG first and the sidecar last."""
         return self.image, self.sidecar
 
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Copies of what it was made from, where it came from elsewhere with them; never served."""
+        return _inputs(self.account_id, self.file_id)
+
 
 def _sidecar(account_id: str, file_id: str) -> str:
     return f"sidecars/{account_id}/{file_id}.json"
+
+
+def _inputs(account_id: str, file_id: str) -> tuple[str, ...]:
+    # A request takes no more than three.
+    return tuple(f"inputs/{account_id}/{file_id}_{number}" for number in (1, 2, 3))
 
 
 Files = VideoFiles | ImageFiles

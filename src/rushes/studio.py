@@ -204,10 +204,13 @@ class Studio:
 
     async def empty_trash(self, files: Files) -> None:
         """Delete files whose item has gone, and then the note of them."""
-        for name in files.all:
-            await self.blobs.delete(name)
+        await self._delete_all(files)
         async with self.store.write() as tx:
-            await trash.remove(tx, files.file_id)
+            await trash.remove(tx, files)
+
+    async def _delete_all(self, files: Files) -> None:
+        for name in (*files.all, *files.inputs):
+            await self.blobs.delete(name)
 
     async def announce_upload(
         self, account_id: str, extension: str, content_type: str, told: Callable[[Upload], str], once: Once | None
@@ -343,7 +346,7 @@ class Studio:
         """
         async with self.store.write() as tx:
             job = await jobs.ended(tx, job, replace(job, state=JobState.COMPLETED, item_id=item.id))
-            if not await drafts.enter(tx, item.file_id):
+            if not await drafts.enter(tx, item.files):
                 raise LeaseLost(f"The files of job {job.id} were swept while its worker was away.")
             await LIBRARIES[job.kind].add(tx, item, parents)
             await credits.charge(tx, job)
@@ -353,12 +356,42 @@ class Studio:
     async def drop_files(self, files: Files) -> None:
         """Delete an attempt's files, unless they have entered the library meanwhile; then the note of them."""
         async with self.store.write() as tx:
-            if not await drafts.condemn(tx, files.file_id):
+            if not await drafts.condemn(tx, files):
                 return
-        for name in files.all:
-            await self.blobs.delete(name)
+        await self._delete_all(files)
         async with self.store.write() as tx:
-            await drafts.remove(tx, files.file_id)
+            await drafts.remove(tx, files)
+
+    async def expect_files(self, account_id: str, kind: Kind, file_id: str) -> Files | None:
+        """Announce the files of an item that comes from elsewhere, or go on with them where they were left; ``None``
+        when they belong to an item already.
+
+        Raises:
+            Unavailable: what was left of them is being swept at this moment.
+        """
+        draft = drafts.Draft(file_id, account_id, kind)
+        async with self.store.write() as tx:
+            if await LIBRARIES[kind].has_file(tx, account_id, file_id):
+                return None
+            if not await drafts.expect(tx, draft):
+                raise Unavailable("What was left of this item is just being deleted; try again.")
+        return draft.files
+
+    async def bring_in(self, item: Item, parents: frozenset[str] = frozenset()) -> bool:
+        """Enter an item from elsewhere with its facts as they are: no job, no charge. ``False``: one of that id is
+        there already, and nothing changed.
+
+        Raises:
+            LeaseLost: its files have been swept meanwhile.
+        """
+        library = LIBRARIES[item.request.kind]
+        async with self.store.write() as tx:
+            if await library.entry(tx, item.account_id, item.id) is not None:
+                return False
+            if not await drafts.enter(tx, item.files):
+                raise LeaseLost(f"The files of {item.id} were swept before it entered the library; bring it in again.")
+            await library.add(tx, item, parents)
+        return True
 
     async def webhook_secrets(self, account_id: str) -> list[str]:
         """What signs an account's webhooks, the newest first, made on first use; more than one during a rotation."""

@@ -135,27 +135,34 @@ def _sent(optional: Mapping[str, object]) -> list[str]:
     return [_member(name, dumps(value)) for name, value in optional.items() if value is not None]
 
 
-def sidecar(job: Job, made: Item) -> str:
-    """What lies beside a file: the item (its links without a host) and its job, enough to make the rows again."""
-    asked = job.request
+def sidecar(made: Item, job: Job | None = None, source: Mapping[str, object] | None = None) -> str:
+    """What lies beside a file: the item (its links without a host) and the job that made it, enough to make the rows
+    again; for one from elsewhere its ``source`` instead.
+    """
     told = {
         "version": 1,
-        "kind": job.kind,
+        "kind": made.request.kind,
         "accountId": made.account_id,
         "fileId": made.file_id,
         **({"seconds": made.seconds} if isinstance(made, Video) else {}),
         "item": json.loads(resolve(item(made), "")),
-        "job": {
-            "jobId": job.id,
-            "origin": job.origin,
-            "createdDate": timestamp(job.created),
-            **({"durationAsked": f"{asked.seconds}s"} if isinstance(asked, VideoRequest) else {}),
-            "aiCreditsUsed": str(job.credits),
-            "webhook": asked.webhook,
-            "ticket": job.ticket,
-        },
+        **({"job": _ordered(job)} if job else {}),
+        **({"source": source} if source else {}),
     }
     return dumps(told)
+
+
+def _ordered(job: Job) -> dict[str, object]:
+    asked = job.request
+    return {
+        "jobId": job.id,
+        "origin": job.origin,
+        "createdDate": timestamp(job.created),
+        **({"durationAsked": f"{asked.seconds}s"} if isinstance(asked, VideoRequest) else {}),
+        "aiCreditsUsed": str(job.credits),
+        "webhook": asked.webhook,
+        "ticket": job.ticket,
+    }
 
 
 def _member(name: str, value: str) -> str:

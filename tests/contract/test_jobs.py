@@ -308,7 +308,7 @@ async def test_files_that_were_condemned_cannot_enter(studio: Studio) -> None:
     job = await collecting(studio, account_id)
     files = await studio.announce_files(job)
     async with studio.store.write() as tx:
-        assert await drafts.condemn(tx, files.file_id)
+        assert await drafts.condemn(tx, files)
     with pytest.raises(LeaseLost):
         await studio.enter(job, video_of(job, files.file_id))
     assert (await VIDEOS.page(studio.store, account_id, None, 10)).items == []

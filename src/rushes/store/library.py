@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from typing import NamedTuple
 from rushes import wire
 from rushes.model import Item, Kind
 from rushes.paging import Filters, SortKey
-from rushes.store import Rows, Store, Transaction, accounts, search
+from rushes.store import Rows, Store, Transaction, accounts, many, search
 
 
 class Page(NamedTuple):
@@ -149,6 +149,13 @@ class Library:
         found = await sql.rows(text, account_id=account_id, job_id=job_id)
         return found[0][0] if found else None
 
+    async def known(self, sql: Rows, account_id: str, item_ids: Sequence[str]) -> tuple[set[str], set[str]]:
+        """Which of at most 256 items the library holds, and which it held until they were deleted."""
+        held = f"SELECT id FROM {self.table} WHERE account_id = :account_id AND id IN ({{}})"  # noqa: S608
+        here = {row[0] for row in await many.among(sql, held, item_ids, account_id=account_id)}
+        buried = await many.among(sql, _BURIED, item_ids, account_id=account_id, kind=self.kind)
+        return here, {row[0] for row in buried} - here
+
     async def has_file(self, sql: Rows, account_id: str, file_id: str) -> bool:
         """Whether the library of that account holds the item these files belong to."""
         text = f"SELECT 1 FROM {self.table} WHERE file_id = :file_id AND account_id = :account_id"  # noqa: S608
@@ -211,6 +218,7 @@ _BURY = """
 INSERT INTO tombstones (account_id, revision, kind, item_id, created, file_id)
 VALUES (:account_id, :revision, :kind, :item_id, :created, :file_id)
 """
+_BURIED = "SELECT item_id FROM tombstones WHERE account_id = :account_id AND kind = :kind AND item_id IN ({})"
 _FILE = """
 SELECT file_id FROM videos WHERE account_id = :account_id AND id = :id
 UNION ALL SELECT file_id FROM images WHERE account_id = :account_id AND id = :id

@@ -195,7 +195,7 @@ class Generator:
 
     async def _keep_files(self, job: Job, item: Item, folder: Path, made: tuple[str, ...]) -> None:
         sidecar = folder / "sidecar.json"
-        sidecar.write_text(wire.sidecar(job, item))
+        sidecar.write_text(wire.sidecar(item, job))
         sources = [folder / name for name in (*made, sidecar.name)]
         for name, source in zip(item.files.all, sources, strict=True):
             await self.studio.blobs.put(name, source)
