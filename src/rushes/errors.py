@@ -31,6 +31,7 @@
     │   ├── OutcomeUnknown          OUTCOME_UNKNOWN
     │   └── Cancelled               CANCELLED
     ├── Unavailable                 503: not now; trying again can help
+    │   ├── ServerUnreachable       a client's: no connection, or none in time
     │   ├── StoreUnavailable        the database does not answer
     │   ├── StorageFull             no room for a file
     │   ├── StorageUnavailable      the folder or bucket does not answer
@@ -38,6 +39,11 @@
     ├── Duplicate                   a row that must be the only one of its kind is there already
     ├── LeaseLost                   another worker has the job: throw this work away
     ├── Unreadable                  a media file that cannot be read as what it should be
+    ├── ServerFailed                a client's: 500, a mistake of the server's own
+    ├── BadAnswer                   a client's: what came back is no answer of this API
+    ├── AnswerLost                  a client's: it was sent, and whether it was taken is not known
+    ├── NotWhole                    a client's: a file that did not come whole
+    ├── StillRunning                a client's: its time to wait is over, the job goes on
     └── StartError                  the program cannot start as it was told to
         ├── BadSetting
         └── StoreTooNew
@@ -51,10 +57,15 @@ from typing import ClassVar
 
 
 class RushesError(Exception):
-    """A failure with a machine's ``code`` and a person's ``sentence``: what happened, what to do."""
+    """A failure with a machine's ``code`` and a person's ``sentence``: what happened, what to do.
 
-    code: ClassVar[str] = "INTERNAL_ERROR"
+    The client's know the HTTP ``status`` that told of them and the server's ``request_id``, where there were any.
+    """
+
+    code: str = "INTERNAL_ERROR"
     retryable: ClassVar[bool] = False
+    status: int | None = None
+    request_id: str | None = None
 
     def __init__(self, sentence: str) -> None:
         super().__init__(sentence)
@@ -163,7 +174,7 @@ class TooMany(RushesError):
     code = "TOO_MANY_REQUESTS"
     retryable = True
 
-    def __init__(self, sentence: str, retry_after: int = 1) -> None:
+    def __init__(self, sentence: str, retry_after: float = 1) -> None:
         super().__init__(sentence)
         self.retry_after = retry_after
 
@@ -172,6 +183,8 @@ class JobFailed(RushesError):
     """Ends a job. ``code`` and ``sentence`` are what ``GET /jobs/{id}`` answers."""
 
     code = "PROVIDER_ERROR"
+    job_id: str | None = None
+    """Which one, where it is not at hand anyway."""
 
 
 class InputBlocked(JobFailed):
@@ -253,6 +266,12 @@ class Unavailable(RushesError):
     retryable = True
 
 
+class ServerUnreachable(Unavailable):
+    """The server did not answer: no connection, or none in time."""
+
+    code = "SERVER_UNREACHABLE"
+
+
 class StoreUnavailable(Unavailable):
     """The database does not answer, or cannot write."""
 
@@ -289,6 +308,41 @@ class Unreadable(RushesError):
     """A media file cannot be read as what it should be; the sentence says what is wrong with it."""
 
     code = "UNREADABLE"
+
+
+class ServerFailed(RushesError):
+    """The server answered that something went wrong in it."""
+
+    code = "SERVER_FAILED"
+    retryable = True
+
+
+class BadAnswer(RushesError):
+    """What answered is not this API, or was changed on the way."""
+
+    code = "BAD_ANSWER"
+
+
+class AnswerLost(RushesError):
+    """A request was sent and its answer never came: it may have been taken, and charged. It is not sent again."""
+
+    code = "ANSWER_LOST"
+
+
+class NotWhole(RushesError):
+    """A file did not come whole, or is not what its name says."""
+
+    code = "NOT_WHOLE"
+
+
+class StillRunning(RushesError):
+    """The time to wait is over and the job goes on; ``job_id`` is where to come back to."""
+
+    code = "STILL_RUNNING"
+
+    def __init__(self, sentence: str, job_id: str) -> None:
+        super().__init__(sentence)
+        self.job_id = job_id
 
 
 class StartError(RushesError):

@@ -393,3 +393,68 @@ def error(error: errors.RushesError) -> dict[str, Any]:
     if isinstance(error, _TOLD_WITH_CODE):
         return {"code": error.code, "message": error.sentence}
     return {"message": MESSAGE[status(error)]}
+
+
+def raised(status: int, body: object) -> errors.RushesError:
+    """The error that an answer tells of, as :func:`error` and the vendor tell it: what a client raises."""
+    told = body if isinstance(body, dict) else {}
+    sentence = str(told.get("message") or "")
+    found = _raised(status, told, sentence)
+    found.status = status
+    return found
+
+
+def _raised(status: int, told: Mapping[str, Any], sentence: str) -> errors.RushesError:
+    kind = _BY_CODE.get(str(told.get("code"))) or _BY_STATUS.get(status)
+    if kind is None:
+        return errors.BadAnswer(f"The server answered {status}, which this API does not know{_quoted(sentence)}.")
+    if issubclass(kind, errors.InvalidRequest):
+        fields = [each for each in told.get("fields") or [] if isinstance(each, dict)]
+        return kind(sentence or _TOLD[400], {str(each.get("name")): str(each.get("errors")) for each in fields})
+    # The vendor's words for a status say less than ours: "Not Found".
+    return kind(_TOLD.get(status, sentence) if sentence in ("", MESSAGE.get(status)) else sentence)
+
+
+def _quoted(sentence: str) -> str:
+    return f', saying "{sentence}"' if sentence else ""
+
+
+def job_failed(job_id: str, code: str, sentence: str) -> errors.JobFailed:
+    """How a job ended, as an error with its code; a code of the vendor's own is kept."""
+    failed = _JOB_CODES.get(code, errors.ProviderFailed)(sentence)
+    failed.code, failed.job_id = code, job_id
+    return failed
+
+
+_JOB_CODES: Mapping[str, type[errors.JobFailed]] = {kind.code: kind for kind in errors.JobFailed.__subclasses__()}
+_BY_CODE: Mapping[str, type[errors.RushesError]] = {
+    kind.code: kind
+    for kind in (
+        *(errors.InvalidBody, errors.InvalidRequest, errors.InsufficientCredits, errors.IdempotencyKeyReused),
+        *(errors.Conflict, errors.JobNotFinished, errors.JobFinished, errors.UploadTaken),
+    )
+}
+_BY_STATUS: Mapping[int, type[errors.RushesError]] = {
+    **{status: kind for kind, status in STATUS.items() if kind not in (errors.RushesError, errors.JobNotFound)},
+    403: errors.Unauthorized,
+    500: errors.ServerFailed,
+    502: errors.Unavailable,
+    504: errors.Unavailable,
+}
+_TOLD: Mapping[int, str] = {
+    400: "The server did not take the request as it was.",
+    401: "The server does not know this key; check it, or have a new one made.",
+    402: "The account's credits do not cover this.",
+    403: "The server does not let this key do that.",
+    404: "The server has nothing of that name for this key.",
+    408: "The request took too long to reach the server; try again.",
+    409: "That does not fit the state things are in.",
+    413: "What was sent is larger than the server takes.",
+    416: "The file has changed, or is shorter than it was.",
+    422: "The server did not take the request as it was.",
+    429: "The server has too much to do for this key; try again in a while.",
+    500: "Something went wrong in the server; its log says what.",
+    502: "The server cannot be reached behind its gateway; try again in a while.",
+    503: "The server cannot answer at present; try again in a while.",
+    504: "The server did not answer its gateway in time; try again in a while.",
+}

@@ -1,0 +1,317 @@
+"""What a server answers, typed. Each keeps the JSON it was read from: what is not named here is not lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+
+from rushes.errors import BadAnswer
+
+Json = Mapping[str, Any]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """A finished video. Links are permanent and open to whoever has them."""
+
+    url: str
+    id: str
+    prompt: str
+    aspect_ratio: str
+    created: datetime
+    model: str
+    width: int
+    height: int
+    duration: float
+    """Seconds."""
+    preview_image_url: str | None
+    thumbnail_image_url: str | None
+    last_frame_image_url: str | None
+    first_frame_image_url: str | None
+    reference_image_urls: tuple[str, ...]
+    extend_video_url: str | None
+    json: Json = field(repr=False)
+
+    @property
+    def suffix(self) -> str:
+        """How its file's name ends."""
+        return ".mp4"
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A finished image."""
+
+    url: str
+    id: str
+    prompt: str
+    aspect_ratio: str
+    created: datetime
+    model: str
+    width: int
+    height: int
+    style: str | None
+    reference_image_url: str | None
+    json: Json = field(repr=False)
+
+    @property
+    def suffix(self) -> str:
+        """How its file's name ends."""
+        return ".png"
+
+
+Item = Video | Image
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """How a job stands. What it made is there once it is completed."""
+
+    id: str
+    status: str
+    """``in-progress``, ``completed``, ``failed`` or ``cleaned``."""
+    url: str | None
+    credits: float | None
+    """AI credits charged, once it is completed."""
+    error_code: str | None
+    error_message: str | None
+    json: Json = field(repr=False)
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come of it."""
+        return self.status != "in-progress"
+
+
+@dataclass(frozen=True, slots=True)
+class JobDetail:
+    """All that Rushes tells of a job; other servers do not."""
+
+    id: str
+    kind: str
+    model: str
+    prompt: str
+    state: str
+    """One of ``docs/states.md``."""
+    waiting_for: str | None
+    progress: float | None
+    """0 to 1, where the provider says."""
+    created: datetime
+    item_id: str | None
+    error_code: str | None
+    error_message: str | None
+    credits: float
+    """AI credits that it costs if it succeeds."""
+    cost: float | None
+    """US dollars that the provider charged; ``None``: not known."""
+    provider: str | None
+    json: Json = field(repr=False)
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come of it."""
+        return self.waiting_for is None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How a job that is waited for goes on."""
+
+    job_id: str
+    seconds: float
+    """Since the wait began."""
+    state: str
+    waiting_for: str | None
+    progress: float | None
+    """0 to 1, where it is known."""
+
+
+OnProgress = Callable[[Progress], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """AI credits of this month."""
+
+    used: float
+    limit: float
+    json: Json = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What a server can be asked for by this name."""
+
+    name: str
+    kind: str
+    configured: bool
+    provider: str | None
+    aspect_ratios: tuple[str, ...]
+    """The first is the default."""
+    durations: tuple[str, ...]
+    """The first is the default; empty for images."""
+    credits: float
+    """AI credits a second of video, or an image."""
+    inputs: tuple[str, ...]
+    json: Json = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One item that entered a library, or was deleted from it."""
+
+    kind: str
+    id: str
+    created: datetime
+    item: Item | None
+    """``None``: it was deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """A stretch of the change feed, oldest first."""
+
+    changes: tuple[Change, ...]
+    since: str
+    """What to ask with next, now or in a year."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a list, as it came."""
+
+    items: list[Json]
+    token: str | None
+    """Asks for the next page; ``None`` on the last."""
+
+
+def read(parse: Callable[[Json], T], told: object) -> T:
+    """What ``parse`` makes of an answer.
+
+    Raises:
+        BadAnswer: it is not what it should be.
+    """
+    try:
+        return parse(told)  # type: ignore[arg-type]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BadAnswer(f"The server's answer is not one of this API: {type(error).__name__} {error}.") from error
+
+
+def page(told: Json) -> Page:
+    """``GET`` of a list."""
+    items, token = told["items"], told.get("nextPageKey")
+    if not isinstance(items, list) or not (token is None or isinstance(token, str)):
+        raise TypeError("items or nextPageKey is of another type")
+    return Page(items, token or None)
+
+
+def video(told: Json) -> Video:
+    """An item of ``GET /aistudio/videos``."""
+    get = told.get
+    return Video(
+        told["url"],
+        told["id"],
+        told["prompt"],
+        told["aspectRatio"],
+        datetime.fromisoformat(told["createdDate"]),
+        told["model"],
+        told["width"],
+        told["height"],
+        float(told["duration"].removesuffix("s")),
+        get("previewImageUrl"),
+        get("thumbnailImageUrl"),
+        get("lastFrameImageUrl"),
+        get("firstFrameImageUrl"),
+        tuple(get("referenceImageUrls") or ()),
+        get("extendVideoUrl"),
+        told,
+    )
+
+
+def image(told: Json) -> Image:
+    """An item of ``GET /aistudio/images``."""
+    return Image(
+        told["url"],
+        told["id"],
+        told["prompt"],
+        told["aspectRatio"],
+        datetime.fromisoformat(told["createdDate"]),
+        told["model"],
+        told["width"],
+        told["height"],
+        told.get("style"),
+        told.get("referenceImageUrl"),
+        told,
+    )
+
+
+def job(told: Json) -> Job:
+    """``GET /jobs/{id}``; an item of ``GET /jobs`` has its id elsewhere."""
+    data = told["data"]
+    return Job(
+        id=told.get("job_id") or data["jobId"],
+        status=data["status"],
+        url=data.get("url"),
+        credits=data.get("aiCreditsUsed"),
+        error_code=data.get("error_code"),
+        error_message=data.get("error_message"),
+        json=told,
+    )
+
+
+def job_detail(told: Json) -> JobDetail:
+    """``GET /aistudio/jobs/{id}``."""
+    error = told["error"] or {}
+    return JobDetail(
+        id=told["jobId"],
+        kind=told["kind"],
+        model=told["model"],
+        prompt=told["prompt"],
+        state=told["state"],
+        waiting_for=told["waitingFor"],
+        progress=told["progress"],
+        created=datetime.fromisoformat(told["createdDate"]),
+        item_id=told["itemId"],
+        error_code=error.get("code"),
+        error_message=error.get("message"),
+        credits=told["credits"],
+        cost=told["cost"],
+        provider=told["provider"],
+        json=told,
+    )
+
+
+def quota(told: Json) -> Quota:
+    """``GET /quota``."""
+    credits = told["aiCredits"]
+    return Quota(credits["used"], credits["limit"], told)
+
+
+def model(told: Json) -> Model:
+    """An item of ``GET /aistudio/models``."""
+    return Model(
+        name=told["model"],
+        kind=told["kind"],
+        configured=told["configured"],
+        provider=told["provider"],
+        aspect_ratios=tuple(told["aspectRatios"]),
+        durations=tuple(told.get("durations", ())),
+        credits=told["creditsPerSecond"] if "creditsPerSecond" in told else told["credits"],
+        inputs=tuple(told["inputs"]),
+        json=told,
+    )
+
+
+def changes(told: Json) -> tuple[Changes, bool]:
+    """``GET /aistudio/changes``, and whether more follows."""
+    return Changes(tuple(_change(each) for each in told["changes"]), told["since"]), bool(told["more"])
+
+
+def _change(told: Json) -> Change:
+    parse = video if told["kind"] == "video" else image
+    created = datetime.fromisoformat(told["createdDate"])
+    return Change(told["kind"], told["id"], created, parse(told["item"]) if "item" in told else None)
