@@ -5,7 +5,7 @@ PORT   ?= 8700
 BIN    := .venv/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt
 
-.PHONY: demo test check format docs bench clean
+.PHONY: demo test check format client docs bench clean
 
 demo: .venv/run          ## make three videos and show the library; ONCE=1 ends instead of serving on
 	@$(BIN)/python examples/demo.py --port $(PORT) $(if $(ONCE),--once)
@@ -23,9 +23,15 @@ format: .venv/check
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: .venv/run          ## docs/api.md, written anew from what the code says
+client: .venv/check     ## the blocking client, written anew from the asynchronous one
+	$(BIN)/python tools/blocking_client.py
+
+docs: .venv/run          ## docs/api.md and docs/commands, written anew from what the code says
 	$(BIN)/python -m rushes.api.openapi > docs/api.md.new
 	@mv docs/api.md.new docs/api.md
+	@rm -rf docs/commands.new
+	$(BIN)/python -m rushes.cli.pages docs/commands.new
+	@rm -rf docs/commands && mv docs/commands.new docs/commands
 
 bench: .venv/bench       ## the figures of the README, measured here
 	$(BIN)/python -m bench

@@ -165,6 +165,7 @@ def test_every_part_imports_only_what_it_may() -> None:
         ("api/videos", "import rushes.media.probe", "api.videos must not import media"),
         ("work/loop", "from rushes.api import auth", "work.loop must not import api"),
         ("client", "from rushes.studio import Studio", "client may not import studio"),
+        ("studio", "from rushes.cli.studio import in_studio", "studio must not import cli"),
         ("store/videos", "import apsw", "store.videos must not import apsw"),
         ("api/videos", "from psycopg import sql", "api.videos must not import psycopg"),
         ("store/sqlite", "import sqlite3", "store.sqlite must not import sqlite3"),

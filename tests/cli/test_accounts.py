@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.api.takes import VIDEOS, completed, submit
+from tests.cli.running import rushes
 from tests.conftest import serving
-from tests.test_cli import rushes
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from rushes import config
 from rushes.store import accounts, webhooks
 from rushes.studio import Studio
 from rushes.work.notify import Notifier, poster
+from tests.cli.running import rushes
 from tests.servers.receivers import Receiver
-from tests.test_cli import rushes
 
 pytestmark = pytest.mark.anyio
 

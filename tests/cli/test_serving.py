@@ -1,8 +1,7 @@
-"""The command line as a person meets it: real processes, what they print, how they end."""
+"""``rushes serve``, ``worker`` and ``migrate``: real processes, what they print, how they end."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -21,11 +20,8 @@ from rushes import config
 from rushes.errors import StartError
 from rushes.studio import Studio
 from tests.api.takes import ended, submit
+from tests.cli.running import failed, rushes
 from tests.conftest import Program, Server, answers, free_port, serving, wait_until
-
-KEY = re.compile(r"pictai_[A-Za-z0-9_-]{43}")
-SENTENCE = re.compile(r"rushes: \S.*\.\n")
-"""One line for people, and nothing else: no trace."""
 
 SMALL = """
 [models."pixverse5.5"]
@@ -33,100 +29,6 @@ provider = "sandbox"
 sizes = { "9:16" = [72, 128] }
 durations = [1]
 """
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    return tmp_path / "data"
-
-
-def rushes(*arguments: str, cwd: Path, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("RUSHES_")}
-    return subprocess.run(
-        [sys.executable, "-m", "rushes", *arguments],
-        env=environment | settings,
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-
-
-def failed(run: subprocess.CompletedProcess[str]) -> str:
-    """Exit 1 with one sentence on stderr; the sentence."""
-    assert (run.returncode, run.stdout) == (1, ""), run.stderr
-    assert SENTENCE.fullmatch(run.stderr), run.stderr
-    return run.stderr
-
-
-# --- help and usage ---
-
-
-@pytest.mark.parametrize("flag", ["--help", "-h"])
-def test_help_names_every_command(tmp_path: Path, flag: str) -> None:
-    run = rushes(flag, cwd=tmp_path)
-    assert (run.returncode, run.stderr) == (0, "")
-    assert {"serve", "worker", "migrate", "keys"} <= set(run.stdout.split())
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["nonsense"],
-        ["serve", "--nonsense"],
-        ["serve", "--port", "x"],
-        ["serve", "--port", "65536"],
-        ["serve", "--processes", "0"],
-        ["worker", "--concurrency", "0"],
-        ["keys", "revoke"],
-    ],
-    ids=" ".join,
-)
-def test_wrong_usage_exits_2_and_says_how_to_use_it(tmp_path: Path, arguments: list[str]) -> None:
-    run = rushes(*arguments, cwd=tmp_path)
-    assert (run.returncode, run.stdout) == (2, "")
-    assert "Usage: rushes" in run.stderr
-    assert not list(tmp_path.iterdir()), "nothing was made"
-
-
-# --- keys ---
-
-
-def test_keys_are_made_listed_and_revoked_and_only_their_hash_is_kept(data: Path) -> None:
-    made = rushes("keys", "create", "--data", str(data), cwd=data.parent)
-    assert (made.returncode, made.stderr) == (0, "")
-    assert KEY.fullmatch(made.stdout.removesuffix("\n")), "the key alone on stdout"
-    other = rushes(
-        "keys", "create", "--account", "film club", "--label", "März", RUSHES_DATA=str(data), cwd=data.parent
-    )
-    told = rushes("keys", "list", "--data", str(data), "--json", cwd=data.parent)
-    keys = [json.loads(line) for line in told.stdout.splitlines()]
-    assert [(key["account"], key["label"], key["revoked"]) for key in keys] == [
-        ("default", "", None),
-        ("film club", "März", None),
-    ]
-    revoked = rushes("keys", "revoke", keys[0]["id"], "--data", str(data), cwd=data.parent)
-    assert (revoked.returncode, revoked.stdout) == (0, "")
-    again = rushes("keys", "revoke", keys[0]["id"], "--data", str(data), cwd=data.parent)
-    assert again.returncode == 0
-    [first, second] = rushes("keys", "list", "--data", str(data), cwd=data.parent).stdout.splitlines()
-    assert len(re.findall(r"\d{4}-\d\d-\d\dT[\d:.]+Z", first)) == 2, "made and revoked"
-    assert len(re.findall(r"\d{4}-\d\d-\d\dT[\d:.]+Z", second)) == 1
-    files = b"".join(path.read_bytes() for path in data.rglob("*") if path.is_file())
-    for key in (made.stdout.strip(), other.stdout.strip()):
-        assert KEY.fullmatch(key)
-        assert key.encode() not in files
-        assert key.removeprefix("pictai_").encode() not in files
-        assert key not in told.stdout
-
-
-def test_revoking_an_unknown_key_exits_1_and_names_it(data: Path) -> None:
-    run = rushes("keys", "revoke", "nobody", "--data", str(data), cwd=data.parent)
-    assert (run.returncode, run.stdout) == (1, "")
-    assert "nobody" in run.stderr
-    assert "Traceback" not in run.stderr
 
 
 # --- migrate ---

@@ -1,0 +1,103 @@
+"""The command line. Each command is thin; what it does lives where the noun lives.
+
+Nothing here imports a command: `--help` and the completion of names have to answer while a key is being pressed.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from typing import NamedTuple
+
+import click
+
+from rushes import __version__
+from rushes.cli.examples import examples
+from rushes.errors import RushesError
+
+MAKE, LIBRARY, SERVE, RUN = "Make and look", "The library", "Serve", "Run it"
+SECTIONS = (MAKE, LIBRARY, SERVE, RUN)
+"""What ``--help`` puts commands under, in its order."""
+
+
+class Entry(NamedTuple):
+    """Where a command is, below this package, and what is said of it: the first line of its docstring."""
+
+    module: str
+    attribute: str
+    line: str
+    section: str
+
+
+COMMANDS = {
+    "serve": Entry("serving", "serve", "Serve the API, with one worker beside it.", SERVE),
+    "worker": Entry("serving", "worker", "Work on jobs, without serving.", SERVE),
+    "migrate": Entry("serving", "migrate", "Bring the database up to date.", SERVE),
+    "keys": Entry("keys", "keys", "Make, list and revoke API keys.", RUN),
+    "accounts": Entry("accounts", "accounts", "See what accounts spend, and limit it.", RUN),
+    "webhooks": Entry(
+        "webhooks",
+        "webhooks_group",
+        "See what was sent to webhooks, send it again, and keep the secrets that sign it.",
+        RUN,
+    ),
+    "completion": Entry("completion", "completion", "Print the script that completes `rushes` in a shell.", RUN),
+}
+"""Every command, in the order of ``--help``. A new one is a line here and its module."""
+
+
+def run() -> None:
+    """Run a command: exit 0 when it is done, 1 when it failed (one sentence on stderr), 2 when it was used wrongly."""
+    try:
+        cli(prog_name="rushes")
+    except RushesError as error:
+        click.echo(f"rushes: {error.sentence}", err=True)
+        sys.exit(1)
+
+
+class Commands(click.Group):
+    """A group that holds a bare stand-in for each command and loads the command itself when it is to be run."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """What was asked for, loaded."""
+        name, stand_in, rest = super().resolve_command(ctx, args)
+        return name, load(name) if name and stand_in else None, rest
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Every command and its line, in sections whose columns are in line."""
+        width = max(map(len, COMMANDS))
+        for section, entries in sections():
+            with formatter.section(section):
+                formatter.write_dl([(f"{name:{width}}", entry.line) for name, entry in entries])
+
+
+@click.group(
+    cls=Commands,
+    commands=[click.Command(name, short_help=entry.line) for name, entry in COMMANDS.items()],
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=examples("rushes serve", "rushes keys create"),
+)
+@click.version_option(__version__)
+def cli() -> None:
+    """A self-hosted AI video studio that speaks the Pictory AI Studio API.
+
+    Start with `rushes serve`, make a key with `rushes keys create`, and send it a prompt.
+    """
+
+
+def load(name: str) -> click.Command:
+    """The command of that name in ``COMMANDS``, out of its module."""
+    entry = COMMANDS[name]
+    command: click.Command = getattr(import_module(f"{__name__}.{entry.module}"), entry.attribute)
+    return command
+
+
+def sections() -> Iterator[tuple[str, list[tuple[str, Entry]]]]:
+    """The sections that have commands, each with its commands by name."""
+    for section in SECTIONS:
+        entries = [(name, entry) for name, entry in COMMANDS.items() if entry.section == section]
+        if entries:
+            yield section, entries

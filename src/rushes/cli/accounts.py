@@ -1,0 +1,66 @@
+"""``rushes accounts``."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rushes.cli.examples import examples
+from rushes.cli.studio import data_option, in_studio
+
+_MOST_CREDITS = Decimal(10) ** 12
+
+
+@click.group(epilog=examples("rushes accounts list", "rushes accounts set-credits film-club 50000"))
+def accounts() -> None:
+    """See what accounts spend, and limit it."""
+
+
+@accounts.command("list", epilog=examples("rushes accounts list", "rushes accounts list --json"))
+@data_option
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def list_accounts(data: Path | None, as_json: bool) -> None:
+    """Show every account's AI credits of this month."""
+    from rushes.store import credits
+    from rushes.wire import dumps, number
+
+    async def balances(studio: Any) -> list[tuple[str, Any]]:
+        return await credits.balances(studio.store, studio.config.credits_per_month, await studio.now())
+
+    found = in_studio(data, balances)
+    width = max((len(name) for name, _ in found), default=0)
+    for name, (spent, held, limit) in found:
+        told = {"account": name, "spent": number(spent), "held": number(held), "limit": number(limit)}
+        line = f"{name:{width}}  {spent:,f} spent, {held:,f} held, of {limit:,f} credits"
+        click.echo(dumps(told) if as_json else line)
+
+
+@accounts.command(
+    "set-credits",
+    epilog=examples("rushes accounts set-credits film-club 50000", "rushes accounts set-credits film-club default"),
+)
+@click.argument("name")
+@click.argument("credits", metavar="CREDITS|default")
+@data_option
+def set_credits(name: str, credits: str, data: Path | None) -> None:
+    """Limit what the account NAME may spend in a calendar month (UTC), in AI credits.
+
+    `default` gives it the server's limit again (RUSHES_CREDITS_PER_MONTH).
+    """
+    amount = None if credits == "default" else _amount(credits)
+    if not in_studio(data, lambda studio: studio.set_credits(name, amount)):
+        raise click.ClickException(f"There is no account {name}; `rushes accounts list` shows them.")
+    click.echo("set", err=True)
+
+
+def _amount(text: str) -> Decimal:
+    try:
+        amount = Decimal(text)
+        if 0 <= amount < _MOST_CREDITS and amount == round(amount, 6):
+            return amount
+    except InvalidOperation:
+        pass
+    raise click.BadParameter(f"{text!r} is no amount of credits: a number from 0 on, with at most six decimals.")
