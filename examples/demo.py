@@ -11,16 +11,19 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Unpack
 
-import httpx2
 from rich import box
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+
+from rushes import Client
+from rushes.client import Progress as Waiting
+from rushes.client import Video, VideoOptions
+from rushes.errors import RushesError
 
 DATA = "rushes-demo"
 RUSHES = [sys.executable, "-m", "rushes"]
@@ -36,16 +39,18 @@ def main() -> int:
         key = subprocess.run(
             [*RUSHES, "keys", "create", "--data", DATA, "--label", "demo"], capture_output=True, text=True, check=True
         ).stdout.strip()
-        url = f"http://127.0.0.1:{arguments.port}/pictoryapis/v1"
-        with httpx2.Client(base_url=url, headers={"Authorization": key}, trust_env=False) as api:
-            make_three(api)
-            show_library(api.get("/aistudio/videos").raise_for_status().json()["items"])
-        console.print("The same from anywhere, newest first:\n", highlight=False)
-        print(f"  curl -H 'Authorization: {key}' {url}/aistudio/videos\n")
-        if not arguments.once:
+        url = f"http://127.0.0.1:{arguments.port}"
+        with Client(url, key) as client:
+            make_three(client)
+            show_library(list(client.videos.list()))
+        if arguments.once:
             console.print(
-                f"Serving on http://127.0.0.1:{arguments.port} until Ctrl-C. The files are in ./{DATA}/media."
+                f"The files are in ./{DATA}/media. To serve them: rushes serve --data {DATA}", highlight=False
             )
+        else:
+            console.print("The same from anywhere, newest first:\n", highlight=False)
+            print(f"  curl -H 'Authorization: {key}' {url}/pictoryapis/v1/aistudio/videos\n")
+            console.print(f"Serving on {url} until Ctrl-C. The files are in ./{DATA}/media.", highlight=False)
             server.wait()
     return 0
 
@@ -84,58 +89,58 @@ def _wait_until_ready(server: subprocess.Popen[str]) -> None:
     sys.exit(server.wait() or 1)
 
 
-def make_three(api: httpx2.Client) -> None:
+def make_three(client: Client) -> None:
     """One video from text, one that continues from its last frame, one that extends the second."""
     columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
     with Progress(*columns, console=console) as progress:
-        first = make(api, progress, "from text", prompt="A lighthouse over a calm sea at sunset, waves rolling in")
+        first = make(
+            client, progress, "from text", "A lighthouse over a calm sea at sunset, waves rolling in", duration=5
+        )
         second = make(
-            api,
+            client,
             progress,
             "from its last frame",
-            prompt="Night falls, the stars come out over the water",
-            firstFrameImageUrl=first["lastFrameImageUrl"],
+            "Night falls, the stars come out over the water",
+            first_frame=first,
+            duration=5,
         )
         make(
-            api,
+            client,
             progress,
             "extending that one",
-            prompt="Dawn breaks, gold light over the forest on the shore",
-            extendVideoUrl=second["url"],
+            "Dawn breaks, gold light over the forest on the shore",
+            extend=second,
+            duration=5,
         )
 
 
-def make(api: httpx2.Client, progress: Progress, title: str, **request: Any) -> dict[str, Any]:
-    """Submit a request and wait for its video; the finished job's facts."""
+def make(client: Client, progress: Progress, title: str, prompt: str, **began: Unpack[VideoOptions]) -> Video:
+    """Have one video made, and show how far it is."""
     task = progress.add_task(f"{title}: submitted", total=1)
-    body = {"model": "pixverse5.5", "aspectRatio": "16:9", "duration": "5s", **request}
-    job = api.post("/aistudio/videos", json=body).raise_for_status().json()["data"]["jobId"]
-    end = time.monotonic() + JOB_SECONDS
-    while time.monotonic() < end:
-        data: dict[str, Any] = api.get(f"/jobs/{job}").raise_for_status().json()["data"]
-        progress.update(task, description=f"{title}: {data['status']}")
-        if data["status"] == "completed":
-            progress.update(
-                task, completed=1, description=f"{title}: {data['width']}x{data['height']}, {data['duration']}"
-            )
-            return data
-        if data["status"] == "failed":
-            sys.exit(f"The job failed: {data['error_code']}: {data['error_message']}")
-        time.sleep(0.1)
-    sys.exit(f"Job {job} took longer than {JOB_SECONDS} seconds; is the machine very busy?")
+
+    def show(now: Waiting) -> None:
+        progress.update(task, description=f"{title}: waiting for {now.waiting_for}")
+
+    try:
+        video = client.videos.generate(prompt, timeout=JOB_SECONDS, on_progress=show, **began)
+    except RushesError as error:
+        sys.exit(f"{title}: {error.sentence}")
+    done = f"{title}: {video.width}x{video.height}, {video.duration:g} s"
+    progress.update(task, completed=1, description=done)
+    return video
 
 
-def show_library(items: list[dict[str, Any]]) -> None:
+def show_library(videos: list[Video]) -> None:
     """The library as a table."""
     table = Table(title="The library, newest first", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("made", no_wrap=True)
     table.add_column("prompt", ratio=1)
     table.add_column("video", no_wrap=True)
     table.add_column("began with", no_wrap=True)
-    for item in items:
-        began = "a frame" if "firstFrameImageUrl" in item else "a video" if "extendVideoUrl" in item else "text"
-        video = f"{item['width']}x{item['height']} {item['duration']}"
-        table.add_row(item["createdDate"][11:19], item["prompt"], video, began)
+    for video in videos:
+        began = "a frame" if video.first_frame_image_url else "a video" if video.extend_video_url else "text"
+        facts = f"{video.width}x{video.height} {video.duration:g}s"
+        table.add_row(f"{video.created:%H:%M:%S}", video.prompt, facts, began)
     console.print(table)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -81,3 +82,17 @@ IMAGE_MODELS: Mapping[str, ImageModel] = {
         ImageModel("nanobanana-pro", _ABOUT_A_MEGAPIXEL, Decimal(14)),
     )
 }
+
+
+USUAL_RATIOS = ("16:9", "9:16", "1:1", "4:3", "3:4", "3:2", "2:3", "21:9", "9:21", "5:4", "4:5")
+"""What a picture of unknown origin is taken to have been asked for."""
+
+
+def nearest_ratio(width: int, height: int, ratios: Iterable[str] = USUAL_RATIOS) -> str:
+    """The aspect ratio that is most like a picture of so many pixels."""
+    return min(ratios, key=lambda ratio: abs(math.log(width / height) - math.log(_quotient(ratio))))
+
+
+def _quotient(ratio: str) -> float:
+    width, _, height = ratio.partition(":")
+    return int(width) / int(height)

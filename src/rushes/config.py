@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from decimal import Decimal
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -30,10 +31,13 @@ _PREFIX = "RUSHES_"
 SANDBOX = "sandbox"
 _SECRETS = ("database_url",)
 # It goes into JSON as it is.
-_ADDRESS = re.compile(r'https?://[^/\s"\\\x00-\x1f][^\s"\\\x00-\x1f]*')
+_ADDRESS = re.compile(r'https?://[^/?#\s"\\\x00-\x1f][^?#\s"\\\x00-\x1f]*')
 
 Credits = Annotated[Decimal, Field(ge=0, max_digits=15, decimal_places=6)]
 """An amount of AI credits: exact to a millionth, which is what the ledger counts in."""
+
+Side = Annotated[int, Field(ge=16, le=8192, multiple_of=2)]
+"""Pixels: even, because that is how colours are kept in a video, and no more than is read again."""
 
 Names = Annotated[frozenset[str], NoDecode]
 """A set of words; in the environment, separated by commas."""
@@ -51,7 +55,7 @@ class Route(BaseModel):
     """A built-in provider's word, or a dotted path ``package.module:Class`` (``package.module.Class`` too)."""
     kind: Kind = Kind.VIDEO
     """What a model of one's own makes; the catalogue knows its own."""
-    sizes: dict[str, tuple[PositiveInt, PositiveInt]] | None = None
+    sizes: dict[str, tuple[Side, Side]] | None = None
     durations: tuple[PositiveInt, ...] | None = None
     credits_per_second: Credits | None = None
     """The price of a video."""
@@ -119,8 +123,23 @@ class Config(BaseSettings):
     @classmethod
     def _absolute(cls, value: str | None) -> str | None:
         if value is not None and not _ADDRESS.fullmatch(value):
-            raise ValueError("it must be an address that starts with http:// or https://")
+            raise ValueError("it must be an address that starts with http:// or https://, without ? and #")
         return value.rstrip("/") if value else value
+
+    @field_validator("url_aliases")
+    @classmethod
+    def _all_absolute(cls, value: frozenset[str]) -> frozenset[str]:
+        for alias in value:
+            cls._absolute(alias)
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _addresses(cls, value: frozenset[str]) -> frozenset[str]:
+        try:
+            return frozenset(str(ip_address(proxy)) for proxy in value)
+        except ValueError as error:
+            raise ValueError(f"each must be the address of one proxy ({error})") from error
 
     @field_validator("database_url")
     @classmethod

@@ -39,6 +39,7 @@
     ├── Duplicate                   a row that must be the only one of its kind is there already
     ├── LeaseLost                   another worker has the job: throw this work away
     ├── Unreadable                  a media file that cannot be read as what it should be
+    │   └── TooManyPixels
     ├── ServerFailed                a client's: 500, a mistake of the server's own
     ├── BadAnswer                   a client's: what came back is no answer of this API
     ├── AnswerLost                  a client's: it was sent, and whether it was taken is not known
@@ -194,9 +195,10 @@ class InputBlocked(JobFailed):
 
 
 class InputUnreachable(JobFailed):
-    """An input's address did not give a file."""
+    """An input's address did not give a file. ``status`` and ``retry_after`` are what it answered, where it did."""
 
     code = "INPUT_UNREACHABLE"
+    retry_after: float | None = None
 
 
 class InputNotAnImage(JobFailed):
@@ -264,6 +266,8 @@ class Unavailable(RushesError):
 
     code = "SERVICE_UNAVAILABLE"
     retryable = True
+    retry_after: float | None = None
+    """Seconds, where it is known."""
 
 
 class ServerUnreachable(Unavailable):
@@ -308,6 +312,10 @@ class Unreadable(RushesError):
     """A media file cannot be read as what it should be; the sentence says what is wrong with it."""
 
     code = "UNREADABLE"
+
+
+class TooManyPixels(Unreadable):
+    """A picture is larger than is read."""
 
 
 class ServerFailed(RushesError):

@@ -10,9 +10,9 @@ import asyncio
 import errno
 import re
 import socket
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -34,6 +34,7 @@ _MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _READ_BYTES = 256 * 1024
 _ANSWER_BYTES = 2000
+_HOSTS_KEPT = 16
 
 # Own ranges beside ``is_global``: 3.11.7 calls 192.0.0.192 (Oracle's metadata service), multicast, NAT64 and
 # IPv4-compatible addresses global. Forms that carry IPv4 are refused whole, not unwrapped. A NAT64 prefix cut
@@ -117,7 +118,8 @@ class Fetcher:
     holds for one hop: a redirect from an allowed host to another private one is refused.
 
     Each hop has a session of its own: its guard knows that hop's exception and no other, no connection serves
-    a second request, no cookie is kept. It costs a fraction of a millisecond.
+    a second request, no cookie is kept. It costs a fraction of a millisecond. With ``keep_connections`` a host's
+    session serves all its files, for whoever fetches thousands from a few hosts.
 
     ``idle_seconds`` bounds each wait for a connection and for the next byte. ``resolver`` answers names, the
     system's by default; ``open_socket`` makes the sockets that the guard lets through.
@@ -131,6 +133,7 @@ class Fetcher:
         allow_private_hosts: frozenset[str] = frozenset(),
         *,
         idle_seconds: float = 20.0,
+        keep_connections: bool = False,
         resolver: AbstractResolver | None = None,
         open_socket: aiohttp.SocketFactoryType = _open_socket,
     ) -> None:
@@ -138,6 +141,8 @@ class Fetcher:
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=idle_seconds, sock_read=idle_seconds)
         self._resolver = resolver
         self._open_socket = open_socket
+        self._kept: dict[str, tuple[_Guard, aiohttp.ClientSession]] = {}
+        self._hosts_kept = _HOSTS_KEPT if keep_connections else 0
 
     async def fetch(self, url: str, to: Path, *, max_bytes: int, seconds: float) -> None:
         """Writes the file at ``url`` into ``to``, unpacked, within ``seconds`` and 5 redirects.
@@ -147,7 +152,8 @@ class Fetcher:
 
         Raises:
             InputBlocked: it leads where we do not dial: its scheme, address, port or spelling.
-            InputUnreachable: it gave no whole file: DNS, refused, silent, out of time, not a 200, cut off.
+            InputUnreachable: it gave no whole file: DNS, refused, silent, out of time, not a 200 (its ``status`` is
+                there then), cut off.
             InputTooLarge: it announces or has more than ``max_bytes`` bytes.
             StorageFull: there is no room for ``to``.
         """
@@ -183,7 +189,9 @@ class Fetcher:
             raise _unanswered(target, f"it did not answer within {seconds:g} seconds") from None
 
     async def close(self) -> None:
-        """Closes the resolver it was given. A fetch leaves nothing open."""
+        """Closes the connections it has kept, and the resolver it was given."""
+        for _, session in self._kept.values():
+            await session.close()
         if self._resolver is not None:
             await self._resolver.close()
 
@@ -198,34 +206,48 @@ class Fetcher:
 
     async def _hop(self, target: URL, to: Path, max_bytes: int) -> URL | None:
         """Saves the file, or says where it is instead."""
-        guard = self._guard(target)
-        try:
-            async with self._session(guard) as session, session.get(target, allow_redirects=False) as answer:
-                if answer.status in _REDIRECTS and "Location" in answer.headers:
-                    return _target(answer.headers["Location"], target)
-                await _save(answer, to, max_bytes)
-        except aiohttp.ClientError as error:
-            # Not chained: aiohttp's own words repeat the URL, query and all, and would carry it into a log.
-            raise _failure(error, target, guard, _unreachable) from None
+        async with self._visit(target) as (guard, session):
+            try:
+                async with session.get(target, allow_redirects=False) as answer:
+                    if answer.status in _REDIRECTS and "Location" in answer.headers:
+                        return _target(answer.headers["Location"], target)
+                    await _save(answer, to, max_bytes)
+            except aiohttp.ClientError as error:
+                # Not chained: aiohttp's own words repeat the URL, query and all, and would carry it into a log.
+                raise _failure(error, target, guard, _unreachable) from None
         return None
+
+    @asynccontextmanager
+    async def _visit(self, target: URL) -> AsyncIterator[tuple[_Guard, aiohttp.ClientSession]]:
+        host = _host(target)
+        if host not in self._kept and len(self._kept) >= self._hosts_kept:
+            guard = self._guard(target)
+            async with self._session(guard) as session:
+                yield guard, session
+            return
+        if host not in self._kept:
+            guard = self._guard(target)
+            self._kept[host] = guard, self._session(guard, close_after=False)
+        yield self._kept[host]
 
     def _guard(self, target: URL) -> _Guard:
         excepted = _host(target).rstrip(".") in self._names
         return _Guard(_host(target), excepted, self._networks, self._open_socket)
 
     def _session(
-        self, guard: _Guard, *, read_bufsize: int = _READ_BYTES, auto_decompress: bool = True
+        self, guard: _Guard, *, read_bufsize: int = _READ_BYTES, auto_decompress: bool = True, close_after: bool = True
     ) -> aiohttp.ClientSession:
         # The system's resolver, not aiodns where that is installed: closed networks live by /etc/hosts.
         resolver = self._resolver or aiohttp.ThreadedResolver()
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                socket_factory=guard, resolver=resolver, use_dns_cache=False, force_close=True
+                socket_factory=guard, resolver=resolver, use_dns_cache=False, force_close=close_after
             ),
             timeout=self._timeout,
             headers={"User-Agent": f"Rushes/{__version__}", "Accept-Encoding": "identity"},
             read_bufsize=read_bufsize,
             auto_decompress=auto_decompress,
+            cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,  # a proxy from the environment would dial for us, past the guard
         )
 
@@ -307,7 +329,10 @@ def _is_plain(host: str) -> bool:
 
 async def _save(answer: aiohttp.ClientResponse, to: Path, max_bytes: int) -> None:
     if answer.status != HTTPStatus.OK:
-        raise _unreachable(answer.url, f"it answered {answer.status}")
+        error = _unreachable(answer.url, f"it answered {answer.status}")
+        error.status, wait = answer.status, answer.headers.get("Retry-After", "")
+        error.retry_after = float(wait) if wait.isdecimal() else None
+        raise error
     if (answer.content_length or 0) > max_bytes:
         raise _too_large(answer.url, max_bytes)
     try:

@@ -22,6 +22,11 @@ def uuid() -> str:
     return str(uuid_utils.uuid4())
 
 
+def derived_uuid(text: str) -> str:
+    """The uuid that stands for ``text``: always the same."""
+    return str(uuid_utils.uuid5(uuid_utils.NAMESPACE_URL, text))
+
+
 def is_uuid(text: str) -> bool:
     """Whether ``text`` is a uuid in the one spelling we write."""
     try:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from rushes.errors import InvalidQuery
 
 PAGE_SIZE = 100
+NO_TOKEN = "nextPageKey is not a token this list gave out; leave it away to start from the first page."  # noqa: S105
 
 _VERSION = b"\x01"
 _MAC_BYTES = 16
@@ -92,10 +93,18 @@ class Cursor:
         return mac.digest()
 
 
+def is_token(text: str) -> bool:
+    """Whether a text has the form of a token, of whatever list."""
+    try:
+        raw = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except (binascii.Error, ValueError):
+        return False
+    return _spelled(raw) == text and raw[_MAC_BYTES : _MAC_BYTES + 1] == _VERSION
+
+
 def _spelled(raw: bytes) -> str:
     return urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def _refused() -> InvalidQuery:
-    sentence = "nextPageKey is not a token this list gave out; leave it away to start from the first page."
-    return InvalidQuery(sentence, {"nextPageKey": sentence})
+    return InvalidQuery(NO_TOKEN, {"nextPageKey": NO_TOKEN})

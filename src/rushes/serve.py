@@ -38,6 +38,7 @@ def serve(config: Config, host: str, port: int, processes: int, *, with_worker: 
     """
     asyncio.run(_prepare(config))
     listeners = _listeners(host, port, processes)
+    config = _knowing(config, _addresses(listeners[0], host))
     children = [_Child("api", _run_api, (config, listener)) for listener in listeners]
     if config.sandbox_only:
         _say("no provider is configured, so the sandbox draws every video (add [models] to rushes.toml)")
@@ -83,6 +84,18 @@ def _bind(host: str, port: int, reuse: int = socket.SO_REUSEADDR) -> socket.sock
             "stop what uses it, or choose another with --host and --port."
         ) from error
     return listener
+
+
+def _knowing(config: Config, addresses: frozenset[str]) -> Config:
+    """The same settings, with the addresses listened on as aliases: a link that names one leads to our own file."""
+    return config.model_copy(update={"url_aliases": config.url_aliases | addresses})
+
+
+def _addresses(listener: socket.socket, host: str) -> frozenset[str]:
+    """Where this machine itself reaches the listener."""
+    port = listener.getsockname()[1]
+    here = {host, "127.0.0.1", "localhost"} if host in ("127.0.0.1", "localhost", "0.0.0.0", "::", "::1") else {host}  # noqa: S104
+    return frozenset(f"http://[{each}]:{port}" if ":" in each else f"http://{each}:{port}" for each in here)
 
 
 def _address(listener: socket.socket, host: str) -> str:

@@ -87,7 +87,11 @@ class Studio:
             await database.close()
 
     async def create_key(self, account: str, label: str) -> str:
-        """Make a key to an account, and the account if it is new. The key is in nobody's hands but the caller's."""
+        """Make a key to an account, and the account if it is new. The key is in nobody's hands but the caller's.
+
+        Raises:
+            InvalidRequest: the account's name is none.
+        """
         key = ids.key()
         async with self.store.write() as tx:
             await accounts.add_key(tx, await accounts.named(tx, account), key, label)
@@ -249,9 +253,10 @@ class Studio:
             with self.blobs.workspace() as folder:
                 file = folder / "upload"
                 yield file, take
-        except BaseException:  # whoever sent it may try again
-            async with self.store.write() as tx:
-                await uploads.free(tx, upload.id, claimant)
+        except BaseException:  # whoever sent it may try again, at once or when the lease is over
+            with suppress(Unavailable):
+                async with self.store.write() as tx:
+                    await uploads.free(tx, upload.id, claimant)
             raise
         finally:
             renewing.cancel()
@@ -328,7 +333,7 @@ class Studio:
     async def _tell(self, tx: Transaction, job: Job, item: bytes | None) -> None:
         if job.request.webhook is not None:
             told = wire.job(job, item, self.config.public_url or job.origin)
-            await webhooks.add(tx, job.account_id, job.id, job.request.webhook, wire.dumps(told))
+            await webhooks.add(tx, job.account_id, job.id, job.request.webhook, wire.unmistakable(wire.dumps(told)))
 
     async def announce_files(self, job: Job) -> Files:
         """Names for the files of this attempt, noted before any of them is written."""

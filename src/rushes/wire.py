@@ -399,20 +399,30 @@ def raised(status: int, body: object) -> errors.RushesError:
     """The error that an answer tells of, as :func:`error` and the vendor tell it: what a client raises."""
     told = body if isinstance(body, dict) else {}
     sentence = str(told.get("message") or "")
-    found = _raised(status, told, sentence)
+    found = _no_job(told) or _raised(status, told, sentence)
     found.status = status
     return found
 
 
+def _no_job(told: Mapping[str, Any]) -> errors.JobNotFound | None:
+    data = told.get("data")
+    said = isinstance(data, dict) and data.get("error_message") == "JOB_NOT_FOUND"
+    return errors.JobNotFound(str(told.get("job_id"))) if said else None
+
+
 def _raised(status: int, told: Mapping[str, Any], sentence: str) -> errors.RushesError:
-    kind = _BY_CODE.get(str(told.get("code"))) or _BY_STATUS.get(status)
+    code, fields = told.get("code"), told.get("fields")
+    kind = _BY_CODE.get(str(code)) or _BY_STATUS.get(status)
     if kind is None:
         return errors.BadAnswer(f"The server answered {status}, which this API does not know{_quoted(sentence)}.")
-    if issubclass(kind, errors.InvalidRequest):
-        fields = [each for each in told.get("fields") or [] if isinstance(each, dict)]
-        return kind(sentence or _TOLD[400], {str(each.get("name")): str(each.get("errors")) for each in fields})
     # The vendor's words for a status say less than ours: "Not Found".
-    return kind(_TOLD.get(status, sentence) if sentence in ("", MESSAGE.get(status)) else sentence)
+    found = kind(_TOLD.get(status, sentence) if sentence in ("", MESSAGE.get(status)) else sentence)
+    if isinstance(code, str) and code:
+        found.code = code
+    if isinstance(found, errors.InvalidRequest) and isinstance(fields, list):
+        named = [each for each in fields if isinstance(each, dict)]
+        found.fields = {str(each.get("name")): str(each.get("errors")) for each in named}
+    return found
 
 
 def _quoted(sentence: str) -> str:

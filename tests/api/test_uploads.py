@@ -208,6 +208,14 @@ def test_another_content_type_is_400_and_the_link_stays_good(api: httpx2.Client,
 # --- exactly one ---
 
 
+def test_the_same_file_again_is_taken_as_come(api: httpx2.Client, http: httpx2.Client) -> None:
+    """Whoever lost the answer cannot know that it was taken."""
+    data = uploaded(http, api, b"the same bytes")
+    assert put(http, data["signedUrl"], b"the same bytes").json() == {"success": True}
+    assert put(http, data["signedUrl"], b"the same bytez").status_code == 409
+    assert http.get(data["url"]).content == b"the same bytes"
+
+
 def test_a_second_file_is_refused_and_the_first_stays(api: httpx2.Client, http: httpx2.Client) -> None:
     """Contract: "Exactly one file (a second PUT …)"."""
     data = uploaded(http, api, b"first")
@@ -418,6 +426,15 @@ def test_a_server_killed_while_it_receives_gives_the_link_back(tmp_path: Path, h
         assert http.get(data["url"].replace("http://rushes.example", server.url)).content == b"whole"
 
 
+def test_a_server_that_is_stopped_while_it_receives_says_nothing_of_it(tmp_path: Path) -> None:
+    with serving(tmp_path / "data", None, "--no-worker") as server, server.client() as api:
+        data = announced(api)
+        with half_sent(server, data["key"], data["signedUrl"]):
+            server.program.stop()
+        log = next(tmp_path.glob("serve-*.log")).read_text()
+    assert "Traceback" not in log, log
+
+
 # --- as an input ---
 
 
@@ -465,6 +482,17 @@ def test_an_upload_that_has_not_come_or_is_something_else_fails_the_job(
     }
     assert {job_id: failed(api, job_id) for job_id in jobs} == jobs
     assert api.get(VIDEOS).content == b'{"items":[]}'
+
+
+def test_a_picture_with_too_many_pixels_is_too_large(api: httpx2.Client, http: httpx2.Client) -> None:
+    """Contract: INPUT_TOO_LARGE; also where Pillow itself would call it a bomb."""
+    for side in (8194, 20_000):
+        file = io.BytesIO()
+        Image.new("1", (side, side)).save(file, "PNG")
+        url = uploaded(http, api, file.getvalue())["url"]
+        job = ended(api, submit_video(api, firstFrameImageUrl=url))
+        assert job["data"]["error_code"] == "INPUT_TOO_LARGE", job
+        assert f"{side} x {side}" in job["data"]["error_message"]
 
 
 def test_uploads_are_kept_from_each_other_and_from_the_libraries(server: Server, api: httpx2.Client) -> None:

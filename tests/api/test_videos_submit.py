@@ -251,6 +251,11 @@ BAD_URLS = [
     *("", " ", "x", "/relative", "//media.example/x", "media.example/x.png"),
     *(
         "ftp://media.example/x",
+        "http://name:password@media.example/x",
+        "http://name@media.example/x",
+        "http://.../x",
+        "http://media..example/x",
+        "http://media%00.example/x",
         "file:///etc/passwd",
         "data:image/png;base64,AAAA",
         "javascript:alert(1)",
@@ -309,6 +314,8 @@ def test_every_bad_field_is_named_at_once(clerk: httpx2.Client) -> None:
     refused(post(clerk, prompt="abcd", **body), "prompt", *body)
     refused(post(clerk, prompt=[], model="veo9", duration=8, webhook="x"), "prompt", "model", "duration", "webhook")
     refused(post(clerk, model="veo3.1", aspectRatio="1:1", duration="5s"), "prompt", "aspectRatio", "duration")
+    refused(post(clerk, **GOOD, model="veo9", aspectRatio="7:7", duration="99s"), "model", "aspectRatio", "duration")
+    refused(post(clerk, **GOOD, model="veo9", aspectRatio="16:9", duration="4s"), "model")
 
 
 def test_several_complaints_about_one_field_are_one_string(clerk: httpx2.Client) -> None:

@@ -6,14 +6,16 @@ import json
 import re
 from pathlib import Path
 
-from tests.cli.running import rushes
+import pytest
+
+from tests.cli.running import failed, rushes
 
 KEY = re.compile(r"pictai_[A-Za-z0-9_-]{43}")
 
 
 def test_keys_are_made_listed_and_revoked_and_only_their_hash_is_kept(data: Path) -> None:
     made = rushes("keys", "create", "--data", str(data), cwd=data.parent)
-    assert (made.returncode, made.stderr) == (0, "")
+    assert (made.returncode, made.stderr) == (0, f"rushes: made a new library in {data}\n")
     assert KEY.fullmatch(made.stdout.removesuffix("\n")), "the key alone on stdout"
     other = rushes(
         "keys", "create", "--account", "film club", "--label", "März", RUSHES_DATA=str(data), cwd=data.parent
@@ -40,7 +42,24 @@ def test_keys_are_made_listed_and_revoked_and_only_their_hash_is_kept(data: Path
 
 
 def test_revoking_an_unknown_key_exits_1_and_names_it(data: Path) -> None:
+    rushes("keys", "create", "--data", str(data), cwd=data.parent)
     run = rushes("keys", "revoke", "nobody", "--data", str(data), cwd=data.parent)
     assert (run.returncode, run.stdout) == (1, "")
     assert "nobody" in run.stderr
     assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize(
+    "command", [["keys", "list"], ["accounts", "list"], ["webhooks", "list"], ["keys", "revoke", "x"]]
+)
+def test_a_command_in_the_wrong_folder_makes_no_library_there(data: Path, command: list[str]) -> None:
+    run = rushes(*command, cwd=data.parent)
+    assert str(data.parent / "rushes-data") in failed(run)
+    assert list(data.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["", " club", "film\nclub", "x" * 101])
+def test_an_account_that_no_list_could_show_is_refused(data: Path, name: str) -> None:
+    assert "cannot be named" in failed(
+        rushes("keys", "create", "--account", name, "--data", str(data), cwd=data.parent)
+    )

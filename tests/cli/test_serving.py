@@ -135,6 +135,12 @@ def test_a_bad_line_of_rushes_toml_is_named(data: Path, toml: str, named: str) -
     assert named in failed(rushes("serve", "--port", "0", "--data", str(data), cwd=data.parent))
 
 
+@pytest.mark.parametrize("provider", ["os.path:join", "json:JSONDecoder", "builtins:dict"])
+def test_a_provider_that_is_none_stops_the_start_with_a_sentence(data: Path, provider: str) -> None:
+    (data.parent / "rushes.toml").write_text(f'[models."pixverse5.5"]\nprovider = "{provider}"\n')
+    assert provider in failed(rushes("worker", "--data", str(data), cwd=data.parent))
+
+
 def test_a_provider_that_cannot_be_imported_is_told_by_the_worker_too(data: Path) -> None:
     (data.parent / "rushes.toml").write_text('[models."pixverse5.5"]\nprovider = "no.such.module:Provider"\n')
     assert "no.such.module:Provider" in failed(rushes("worker", "--data", str(data), cwd=data.parent))

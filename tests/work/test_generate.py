@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from rushes import config
 from rushes.errors import (
     ContentRejected,
     JobFailed,
@@ -17,9 +19,13 @@ from rushes.errors import (
     StorageFull,
     StoreUnavailable,
 )
+from rushes.fetch import Fetcher
 from rushes.model import Job, JobState
 from rushes.providers import Done, Pending, Refused
-from tests.work.conftest import BEYOND_EXCEPTION, DAY_MS, ODD, Set
+from rushes.studio import Studio
+from rushes.work.generate import Generator
+from rushes.work.inputs import InputFiles
+from tests.work.conftest import BEYOND_EXCEPTION, DAY_MS, ODD, Set, opened
 
 pytestmark = pytest.mark.anyio
 
@@ -293,3 +299,28 @@ async def test_a_worker_that_lost_its_lease_changes_nothing_when_it_comes_back(s
         name for name in kept if ".work" not in name
     }
     assert await shoot.count("drafts") == 0
+
+
+async def test_a_job_whose_route_has_gone_waits_for_it_and_then_collects_what_was_paid_for(
+    tmp_path: Path, database_url: str | None, clip: bytes
+) -> None:
+    """One typing mistake in rushes.toml must not throw paid results away."""
+    async with opened(tmp_path / "data", database_url, clip) as shoot:
+        shoot.provider.polls = [Pending(1.0)]
+        job = await shoot.submit()
+        await shoot.step()
+        ticket = (await shoot.row(job)).ticket
+    settings = config.load(
+        data=tmp_path / "data", database_url=database_url, models={"veo3.1": {"provider": "sandbox"}}
+    )
+    async with Studio.open(settings) as other:
+        other.store.clock_shift = DAY_MS
+        [held] = await other.claim("a worker without the route", 1)
+        await Generator(other, InputFiles(other, Fetcher())).advance(held)
+    async with opened(tmp_path / "data", database_url, clip) as shoot:
+        row = await shoot.row(job)
+        assert (row.state, row.ticket, row.owner) == (JobState.WAITING, ticket, None)
+        assert "rushes.toml" in (row.set_back or "")
+        shoot.later(2 * DAY_MS / 1000)
+        assert (await shoot.end(job)).state == JobState.COMPLETED
+        assert shoot.provider.count("submit") == 0, "not paid for again"

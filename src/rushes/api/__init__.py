@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -121,7 +122,7 @@ class _Methods:
     """One path's handlers by method; ``HEAD`` is a ``GET`` whose body the server leaves out."""
 
     def __init__(self, path: str, handlers: Mapping[str, Handler]) -> None:
-        self._handlers = {method: request_response(handler) for method, handler in handlers.items()}
+        self._handlers = {method: _until_stopped(request_response(each)) for method, each in handlers.items()}
         if path in _LISTS:
             self._handlers["GET"] = _LISTS[path]
         if "GET" in self._handlers:
@@ -137,6 +138,28 @@ class _Methods:
             await Response(None, 204, told)(scope, receive, send)
         else:
             raise HTTPException(405, headers={"allow": self._allowed})
+
+
+def _until_stopped(handler: ASGIApp) -> ASGIApp:
+    """Whoever is still being answered when a stopping server's patience ends is told to come again."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def noted(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await handler(scope, receive, noted)
+        except asyncio.CancelledError:
+            log.warning("%s %s was cut off: the server stops", scope["method"], scope["path"])
+            if not begun:
+                told = {"retry-after": "1", "connection": "close"}
+                await answer({"message": wire.MESSAGE[503]}, 503, told)(scope, receive, send)
+
+    return app
 
 
 def _lifespan(config: Config) -> Callable[[Starlette], AbstractAsyncContextManager[Mapping[str, object]]]:

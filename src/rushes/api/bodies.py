@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from typing import Annotated, Any, TypeVar
@@ -20,6 +21,8 @@ from rushes.store.idempotency import Once
 LONGEST_BODY = 2**20
 LONGEST_URL = 2048
 _LONGEST_KEY = 255
+# Names and addresses in any spelling: which of them may be called is found out when they are.
+_HOST = re.compile(r"[^.%]+(?:\.[^.%]+)*\.?|[0-9a-f:.]*:[0-9a-f:.]*(?:%.*)?", re.IGNORECASE)
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -117,6 +120,8 @@ def context(info: ValidationInfo) -> dict[str, Any]:
 def known_model(value: str, info: ValidationInfo) -> str:
     """``value``, if this server can make it."""
     models: Mapping[str, object] = context(info)["models"]
+    if not models:
+        raise wrong('cannot be had: this server makes nothing of this kind until its rushes.toml has a [models."name"]')
     if value not in models:
         raise wrong(f'must be one of {", ".join(models)}; for another, its server needs [models."name"] in rushes.toml')
     return value
@@ -150,7 +155,7 @@ def _url(value: str) -> str:
     if len(value) > LONGEST_URL:
         raise wrong(f"must be at most {LONGEST_URL} characters")
     if not _is_url(value):
-        raise wrong("must be an http or https URL")
+        raise wrong("must be an http or https URL, without a name or a password in it")
     return value
 
 
@@ -162,7 +167,9 @@ def _is_url(value: str) -> bool:
         port = parts.port
     except ValueError:
         return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0
+    if parts.username is not None or parts.password is not None or port == 0:
+        return False
+    return parts.scheme in ("http", "https") and _HOST.fullmatch(parts.hostname or "") is not None
 
 
 Text = Annotated[str, AfterValidator(_text)]

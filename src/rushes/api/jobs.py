@@ -22,7 +22,8 @@ async def show(request: Request) -> Response:
     """``GET /jobs/{job_id}``: how one job stands."""
     studio, account = await _who(request)
     job = await _job(studio, account, request)
-    return answer(wire.job(job, await _item(studio, job), _origin(studio, request)))
+    told = wire.dumps(wire.job(job, await _item(studio, job), _origin(studio, request)))
+    return Response(wire.unmistakable(told) if job.state.ended else told, media_type="application/json")
 
 
 async def page(request: Request) -> Response:

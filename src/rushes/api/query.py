@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 from rushes import search, wire
 from rushes.errors import InvalidQuery
 from rushes.model import Account
-from rushes.paging import PAGE_SIZE, Filters
+from rushes.paging import NO_TOKEN, PAGE_SIZE, Filters, is_token
 from rushes.store import Rows, library
 from rushes.studio import Studio
 
@@ -41,7 +41,7 @@ ALL = Asked("")
 async def asked(studio: Studio, account: Account, query: bytes) -> Asked:
     """Read a query string; a parameter that is sent twice counts as sent last, an unknown or empty one not at all.
 
-    The token is not judged here: it is one of the list as filtered, so only right filters can tell whether it is.
+    Whether a token is one of this list is not judged here: only right filters can tell.
 
     Raises:
         InvalidQuery: naming every parameter that is wrong.
@@ -85,7 +85,7 @@ def checked(sent: Mapping[str, str], readers: Mapping[str, Callable[[str], objec
     """
     read: dict[str, object] = {}
     wrong: dict[str, str] = {}
-    for name in readers.keys() & sent.keys():
+    for name in (name for name in readers if name in sent):
         try:
             read[name] = readers[name](sent[name])
         except ValueError as error:
@@ -151,6 +151,13 @@ def _text(text: str) -> str:
     return text
 
 
+def _token(text: str) -> str:
+    # Told beside what else is wrong where it is none of any list; whether it is one of this list, its reader says.
+    if not is_token(text):
+        raise ValueError(NO_TOKEN)
+    return text
+
+
 _READERS: Mapping[str, Callable[[str], object]] = {
     "limit": _limit,
     "createdAfter": _after,
@@ -159,5 +166,6 @@ _READERS: Mapping[str, Callable[[str], object]] = {
     "model": _text,
     "aspectRatio": _text,
     "continues": _text,
+    "nextPageKey": _token,
 }
-_FILTERS = frozenset(_READERS) - {"limit"}
+_FILTERS = frozenset(_READERS) - {"limit", "nextPageKey"}

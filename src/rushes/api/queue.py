@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Generic, TypeVar
 
 from pydantic import BaseModel, Field, StrictStr, ValidationInfo, field_validator
@@ -17,6 +17,7 @@ from rushes.model import Request as Asked
 from rushes.studio import Studio
 
 M = TypeVar("M", VideoModel, ImageModel)
+T = TypeVar("T")
 
 
 class ItemBody(BaseModel, Generic[M]):
@@ -35,13 +36,19 @@ class ItemBody(BaseModel, Generic[M]):
     @classmethod
     def _aspect_ratio(cls, value: str, info: ValidationInfo) -> str:
         asked = cls.asked_model(info)
-        return one_of(value, asked.aspect_ratios) if asked else value
+        return one_of(value, asked.aspect_ratios if asked else cls.of_any(info, lambda model: model.aspect_ratios))
 
     @classmethod
     def asked_model(cls, info: ValidationInfo) -> M | None:
         """The model, when that field was right: a wrong one has nothing to compare with."""
         models: Mapping[str, M] = context(info)["models"]
         return models.get(info.data.get("model", ""))
+
+    @classmethod
+    def of_any(cls, info: ValidationInfo, choices: Callable[[M], Iterable[T]]) -> list[T]:
+        """What any model takes, each once: a value that none does is wrong whichever was meant."""
+        models: Mapping[str, M] = context(info)["models"]
+        return list(dict.fromkeys(choice for model in models.values() for choice in choices(model)))
 
     def request(self, model: M) -> Asked:
         """The request with the model's defaults filled in."""

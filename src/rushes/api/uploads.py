@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import filecmp
 import hmac
 from collections.abc import Mapping
 from hashlib import sha256
@@ -19,7 +20,7 @@ from rushes.api import auth
 from rushes.api.answers import answer, given
 from rushes.api.bodies import Text, length, once, one_of, parse, read, shown
 from rushes.config import Config
-from rushes.errors import InvalidQuery, NotFound, TooLong, TooSlow, Unauthorized
+from rushes.errors import InvalidQuery, NotFound, TooLong, TooSlow, Unauthorized, UploadTaken
 from rushes.store import uploads
 from rushes.store.uploads import Upload
 from rushes.studio import Studio
@@ -77,16 +78,31 @@ def _signature(studio: Studio, upload: Upload) -> str:
 
 
 async def receive(request: Request) -> Response:
-    """``PUT`` to a signed link: the file, with the type it was announced with, once, in time."""
+    """``PUT`` to a signed link: one file, with the type it was announced with, in time."""
     studio: Studio = request.state.studio
     upload = await _signed(studio, request)
     if request.headers.get("content-type") != upload.content_type:
         complaint = f"must be {upload.content_type}, as it was announced"
         raise InvalidQuery(f"The header Content-Type {complaint}.", {"Content-Type": complaint})
     most = _most_bytes(studio.config, upload)
+    if upload.size is not None:
+        await _compare(studio, request, upload, most)
+        return answer(wire.SUCCESS)
     async with studio.receiving(upload) as (file, take):
         await take(await _save(request, file, most, _seconds(studio.config, most)))
     return answer(wire.SUCCESS)
+
+
+async def _compare(studio: Studio, request: Request, upload: Upload, most: int) -> None:
+    """Whoever never heard that the file had come sends it again; another file is refused."""
+    with studio.blobs.workspace() as folder:
+        sent, kept = folder / "sent", folder / "kept"
+        size = await _save(request, sent, most, _seconds(studio.config, most))
+        if size == upload.size:
+            await studio.blobs.copy(upload.name, kept)
+            if await asyncio.to_thread(filecmp.cmp, sent, kept, shallow=False):
+                return
+    raise UploadTaken("This link takes one file and has another; ask for a new link for this one.")
 
 
 async def _signed(studio: Studio, request: Request) -> Upload:

@@ -32,7 +32,8 @@ class VideoBody(ItemBody[VideoModel]):
     @classmethod
     def _duration(cls, value: str, info: ValidationInfo) -> str:
         model = cls.asked_model(info)
-        return one_of(value, [f"{seconds}s" for seconds in model.durations]) if model else value
+        durations = model.durations if model else sorted(cls.of_any(info, lambda model: model.durations))
+        return one_of(value, [f"{seconds}s" for seconds in durations])
 
     @field_validator(*_INPUTS)
     @classmethod

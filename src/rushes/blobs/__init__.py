@@ -54,6 +54,10 @@ class Blobs:
         """
         await anyio.to_thread.run_sync(self._folder.open)
 
+    async def tidy(self) -> None:
+        """Delete what earlier processes left half-written a day ago or longer."""
+        await anyio.to_thread.run_sync(self._folder.tidy)
+
     @contextmanager
     def workspace(self) -> Iterator[Path]:
         """An empty folder for files on their way, on the same disk; it goes with the block."""

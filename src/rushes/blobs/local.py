@@ -30,7 +30,7 @@ class Folder:
         self._work = root / _WORK
 
     def open(self) -> None:
-        """Make the folder; forget workspaces that nobody has touched for a day."""
+        """Make the folder, and tidy it."""
         try:
             self._work.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=self._work):
@@ -39,6 +39,10 @@ class Folder:
             raise StartError(
                 f"The folder {self._root} cannot be written ({error.strerror}); give it to this user or name another."
             ) from error
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Delete the workspaces that nobody has touched for a day."""
         for left in self._work.iterdir():
             with suppress(FileNotFoundError):  # another process may be done with it at this moment
                 if time.time() - left.stat().st_mtime > _STALE_SECONDS:

@@ -21,7 +21,7 @@ def keys() -> None:
 @click.option("--label", default="", help="To tell it from others in the list.")
 def create_key(data: Path | None, account: str, label: str) -> None:
     """Make a key and print it: once, because only its hash is kept."""
-    click.echo(in_studio(data, lambda studio: studio.create_key(account, label)))
+    click.echo(in_studio(data, lambda studio: studio.create_key(account, label), may_be_new=True))
 
 
 @keys.command("list", epilog=examples("rushes keys list", "rushes keys list --json"))

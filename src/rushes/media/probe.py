@@ -13,7 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from rushes.errors import Unreadable
+from rushes.errors import TooManyPixels, Unreadable
 from rushes.media.isolate import isolated
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ def decoded(path: Path) -> ImageFile:
     """The PNG, JPEG or WebP at ``path`` with all its pixels; of several pictures the first, as it is stored."""
     from PIL import Image, UnidentifiedImageError
 
+    Image.MAX_IMAGE_PIXELS = None  # our own limit is lower, and is checked before anything is unpacked
     try:
         with Image.open(path, formats=("PNG", "JPEG", "WEBP")) as opened:
             check_size(*opened.size)
@@ -96,7 +97,7 @@ def check_size(width: int, height: int) -> None:
     if min(width, height) < 1:
         raise Unreadable("It has no pixels.")
     if max(width, height) > MOST_SIDE or width * height > MOST_PIXELS:
-        raise Unreadable(f"It is {width} x {height} pixels; at most {MOST_SIDE} on a side are read.")
+        raise TooManyPixels(f"It is {width} x {height} pixels; at most {MOST_SIDE} on a side are read.")
 
 
 @contextmanager
@@ -135,7 +136,7 @@ class Video:
         stream.thread_count = 1  # more gain a tenth here and cost address space; the worker runs many of us
         stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
         check_size(stream.width, stream.height)
-        self._check_length(self._seconds(stream.duration or 0))
+        self._check_length(self.header_seconds)
         self._check_whole()
 
     def first(self) -> VideoFrame:
@@ -161,12 +162,21 @@ class Video:
         check_size(last.width, last.height)
         return passed, last
 
-    def facts(self, first: VideoFrame, last: VideoFrame) -> Facts:
-        """What the video is. Its time is that of its frames: a header may speak for the sound, or lie."""
+    @property
+    def header_seconds(self) -> float:
+        """What the file itself says of its picture's length."""
+        return self._seconds(self._stream.duration or 0)
+
+    def facts(self, first: VideoFrame, last: VideoFrame | None) -> Facts:
+        """What the video is. Its time is that of its frames, where the last is at hand: a header may speak for the
+        sound, or lie.
+        """
         rate = self._stream.average_rate or self._stream.guessed_rate or Fraction(0)
         width, height = shown_size(first)
-        one = self._seconds(last.duration) or (float(1 / rate) if rate else 0.0)
-        seconds = self._seconds(_pts(last) - _pts(first)) + one
+        seconds = self.header_seconds
+        if last is not None:
+            one = self._seconds(last.duration) or (float(1 / rate) if rate else 0.0)
+            seconds = self._seconds(_pts(last) - _pts(first)) + one
         self._check_length(seconds)
         codec = self._stream.codec_context.codec.canonical_name
         has_audio = bool(self._container.streams.audio)

@@ -15,6 +15,9 @@ PROVIDERS: Mapping[str, str] = {
 }
 
 
+_VERBS = ("submit", "poll", "download")
+
+
 class Routes:
     """The providers of one configuration, each made once."""
 
@@ -51,9 +54,16 @@ class Routes:
 def _class(model: str, name: str) -> type[Provider]:
     module, _, attribute = PROVIDERS.get(name, name).replace(":", ".").rpartition(".")
     try:
-        return cast("type[Provider]", getattr(import_module(module), attribute))
+        found = getattr(import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
-        raise BadSetting(
-            f'models."{model}".provider is {name!r}, which cannot be imported ({error}); '
-            f"use one of {', '.join(PROVIDERS)} or a dotted path to a class."
-        ) from error
+        raise _wrong(model, name, f"cannot be imported ({error})") from error
+    if not isinstance(found, type) or not all(hasattr(found, verb) for verb in _VERBS):
+        raise _wrong(model, name, f"is no class with {', '.join(_VERBS)}")
+    return cast("type[Provider]", found)
+
+
+def _wrong(model: str, name: str, why: str) -> BadSetting:
+    return BadSetting(
+        f'models."{model}".provider is {name!r}, which {why}; use one of {", ".join(PROVIDERS)} or a dotted path to '
+        "a class."
+    )

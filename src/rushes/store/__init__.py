@@ -17,6 +17,8 @@ from rushes.store.migrations import migrate
 
 Row = tuple[Any, ...]
 
+_FILE = "rushes.db"
+
 
 class Rows(Protocol):
     """What runs SQL and gives all its rows."""
@@ -74,7 +76,12 @@ async def connect(data: Path, url: str | None = None, *, pool_size: int = 8) -> 
         return await Postgres.connect(url, pool_size)
     from rushes.store.sqlite import Sqlite
 
-    return Sqlite.connect(data / "rushes.db")
+    return Sqlite.connect(data / _FILE)
+
+
+def exists(data: Path) -> bool:
+    """Whether there is a SQLite database in the folder ``data``."""
+    return (data / _FILE).exists()
 
 
 async def open(data: Path, url: str | None = None, *, pool_size: int = 8) -> Store:  # noqa: A001

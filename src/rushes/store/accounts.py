@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from rushes import ids
+from rushes.errors import InvalidRequest
 from rushes.model import Account, Key
 from rushes.store import Rows, Transaction
+
+_LONGEST_NAME = 100
 
 _BY_NAME = "SELECT id, name, revision FROM accounts WHERE name = :name"
 _ADD = """
@@ -29,7 +32,16 @@ FROM keys JOIN accounts ON accounts.id = keys.account_id ORDER BY keys.created, 
 
 
 async def named(tx: Transaction, name: str) -> Account:
-    """The account of that name, made if it is new."""
+    """The account of that name, made if it is new.
+
+    Raises:
+        InvalidRequest: nobody could tell that name from another in a list.
+    """
+    if not name.isprintable() or name != name.strip() or not 0 < len(name) <= _LONGEST_NAME:
+        raise InvalidRequest(
+            f"An account cannot be named {name!r}: a name has 1 to {_LONGEST_NAME} printable characters, and no space "
+            "at its ends."
+        )
     await tx.rows(_ADD, id=ids.uuid(), name=name, now=tx.now)
     [row] = await tx.rows(_BY_NAME, name=name)
     return Account(*row)

@@ -44,6 +44,7 @@ class Sqlite:
         self._writer = writer
         self._searcher = searcher
         self._turn = asyncio.Lock()
+        self._closed = False
         self._search_turn = asyncio.Lock()
         self._thread = ThreadPoolExecutor(1, "sqlite")
         self._search_thread = ThreadPoolExecutor(1, "search")
@@ -82,6 +83,8 @@ class Sqlite:
     async def write(self) -> AsyncIterator[SqliteTransaction]:
         """A change; one at a time in this process, and by ``BEGIN IMMEDIATE`` among all."""
         async with self._turn:
+            if self._closed:
+                raise StoreUnavailable("The server is stopping.")
             await self._begin()
             try:
                 yield SqliteTransaction(self._writer, self.clock_shift)
@@ -103,7 +106,9 @@ class Sqlite:
 
     async def close(self) -> None:
         """Close the connections; the last process to do so leaves the file without its log."""
-        await self._off_loop(self._writer.close)
+        async with self._turn:  # a change under way ends first
+            self._closed = True
+            await self._off_loop(self._writer.close)
         await _off_loop(self._search_thread, self._searcher.close)
         self._reader.close()
         self._thread.shutdown()
@@ -195,6 +200,8 @@ def _rows(
         raise Duplicate(f"A row must be unique and is there already ({error}).") from error
     except apsw.FullError as error:
         raise StoreUnavailable("The disk that holds the database is full; make room.") from error
+    except apsw.ConnectionClosedError as error:
+        raise StoreUnavailable("The server is stopping.") from error
     except (apsw.BusyError, apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError) as error:
         raise StoreUnavailable(f"The database cannot be used now ({error}); check its disk and folder.") from error
 

@@ -18,6 +18,7 @@ from rushes import media, wire
 from rushes.errors import (
     JobFailed,
     LeaseLost,
+    ModelUnavailable,
     OutcomeUnknown,
     ProviderFailed,
     ProviderTimeout,
@@ -106,13 +107,20 @@ class Generator:
             log.exception("job %s: the provider's answer to the submission was lost", job.id)
             raise _unknown() from error
 
+    def _provider(self, job: Job) -> Provider:
+        """Who has the job. A route that has gone may come back, with its result: what is paid for waits."""
+        try:
+            return self.studio.routes.provider(job.request.model)
+        except ModelUnavailable as error:
+            raise Unavailable(f"{error.sentence} The job waits: its provider has it, and may charge for it.") from error
+
     async def _recover(self, job: Job) -> None:
-        if not self.studio.routes.provider(job.request.model).idempotent:
+        if not self._provider(job).idempotent:
             raise _unknown()
         await self.studio.put_back(job, replace(job, state=JobState.QUEUED), 0)
 
     async def _poll(self, job: Job) -> None:
-        provider = self.studio.routes.provider(job.request.model)
+        provider = self._provider(job)
         async with _answering(_POLL_SECONDS):
             answer = await provider.poll(job.ticket or "")
         match answer:
@@ -139,7 +147,7 @@ class Generator:
                 async with _answering(_DOWNLOAD_SECONDS):
                     await provider.download(done, folder / "result")
                 item, made = await self._examine(job, files, folder)
-                await self._keep_files(job, item, folder, made)
+                item = await self._keep_files(job, item, folder, made)
             await self.studio.enter(job, item, self.inputs.parents(job))
         except BaseException:
             # Also when this worker is being stopped. Where the end of the transaction was lost, the draft tells
@@ -174,7 +182,7 @@ class Generator:
             file_id=files.file_id,
             job_id=job.id,
             request=job.request,
-            created=await self.studio.now(),
+            created=job.claimed,
             width=facts.width,
             height=facts.height,
             seconds=facts.seconds,
@@ -188,17 +196,19 @@ class Generator:
             account_id=job.account_id,
             job_id=job.id,
             request=job.request,
-            created=await self.studio.now(),
+            created=job.claimed,
             width=facts.width,
             height=facts.height,
         )
 
-    async def _keep_files(self, job: Job, item: Item, folder: Path, made: tuple[str, ...]) -> None:
-        sidecar = folder / "sidecar.json"
+    async def _keep_files(self, job: Job, item: Item, folder: Path, made: tuple[str, ...]) -> Item:
+        """The item as it enters: its sidecar comes last, and with it the time of its entry."""
+        for name, source in zip(item.files.all, made, strict=False):
+            await self.studio.blobs.put(name, folder / source)
+        item, sidecar = replace(item, created=await self.studio.now()), folder / "sidecar.json"
         sidecar.write_text(wire.sidecar(item, job))
-        sources = [folder / name for name in (*made, sidecar.name)]
-        for name, source in zip(item.files.all, sources, strict=True):
-            await self.studio.blobs.put(name, source)
+        await self.studio.blobs.put(item.files.sidecar, sidecar)
+        return item
 
     def _order(self, job: Job, inputs: Inputs) -> Order:
         request, config = job.request, self.studio.config

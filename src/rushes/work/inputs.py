@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rushes import media
 from rushes.config import Config
-from rushes.errors import InputNotAnImage, InputNotAVideo, InputUnreachable, Unreadable
+from rushes.errors import InputNotAnImage, InputNotAVideo, InputTooLarge, InputUnreachable, TooManyPixels, Unreadable
 from rushes.fetch import Fetcher
 from rushes.model import Job, VideoRequest
 from rushes.providers import Inputs
@@ -23,6 +23,8 @@ _OWN_PATH = re.compile(
     rf"/(?P<name>(?P<kind>videos|images|uploads)/user/(?P<account>{_UUID})/(?P<file>{_UUID})"
     r"(?:\.mp4|_preview\.jpg|_thumbnail\.jpg|_last_frame\.png|\.[a-z0-9]{2,4}))"
 )
+
+_PORTS = {"http": ":80", "https": ":443"}
 
 Check = Callable[[Path], Awaitable[object]]
 
@@ -62,16 +64,22 @@ class InputFiles:
         await self._bring(job, url, to, self.studio.config.input_image_bytes)
         try:
             await media.image(to)
+        except TooManyPixels as error:
+            raise InputTooLarge(f"{_shown(url)} is too large: {error.sentence} Send a smaller one.") from error
         except Unreadable as error:
-            raise InputNotAnImage(f"{_shown(url)} is not an image we can use: {error.sentence}") from error
+            complaint = f"{_shown(url)} is not an image we can use: {error.sentence}"
+            raise InputNotAnImage(f"{complaint} Send a whole PNG, JPEG or WebP.") from error
         return to
 
     async def _video(self, job: Job, url: str, to: Path) -> Path:
         await self._bring(job, url, to, self.studio.config.input_video_bytes)
         try:
             await media.last_frame(to, to.with_suffix(".png"))
+        except TooManyPixels as error:
+            raise InputTooLarge(f"{_shown(url)} is too large: {error.sentence} Send a smaller one.") from error
         except Unreadable as error:
-            raise InputNotAVideo(f"{_shown(url)} is not a video we can continue: {error.sentence}") from error
+            complaint = f"{_shown(url)} is not a video we can continue: {error.sentence}"
+            raise InputNotAVideo(f"{complaint} Send a whole MP4 or MOV.") from error
         return to
 
     async def _bring(self, job: Job, url: str, to: Path, max_bytes: int) -> None:
@@ -96,10 +104,19 @@ class InputFiles:
 
 def own_file(url: str, config: Config, origin: str) -> re.Match[str] | None:
     """The library's file that a URL of this server names; ``None`` for anybody else's URL."""
+    url = _plain(url)
     for base in (config.public_url, origin, *config.url_aliases):
-        if base and url.startswith(base.rstrip("/") + "/"):
-            return _OWN_PATH.fullmatch(url.removeprefix(base.rstrip("/")).partition("?")[0].partition("#")[0])
+        if base and url.startswith(begins := _plain(base.rstrip("/") + "/")):
+            return _OWN_PATH.fullmatch(url[len(begins) - 1 :].partition("?")[0].partition("#")[0])
     return None
+
+
+def _plain(url: str) -> str:
+    """The same address in one spelling: scheme and host in small letters, no port that goes without saying."""
+    scheme, _, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    scheme, host = scheme.lower(), host.lower()
+    return f"{scheme}://{host.removesuffix(_PORTS.get(scheme, ' '))}{slash}{path}"
 
 
 def _shown(url: str) -> str:

@@ -34,6 +34,7 @@ async def sweep(studio: Studio) -> int:
     while unused := await uploads.unused(studio.store, age_ms):
         for upload in unused:
             await studio.drop_upload(upload)
+    await studio.blobs.tidy()
     await _in_batches(studio, idempotency.forget)
     await _in_batches(studio, webhooks.forget)
     await _in_batches(studio, search.catch_up)

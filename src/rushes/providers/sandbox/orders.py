@@ -27,8 +27,8 @@ AT_SUBMIT: Mapping[str, Callable[[], Exception]] = {
 """Words that end ``submit``."""
 
 AT_POLL: Mapping[str, Callable[[], JobFailed]] = {
-    "fail": lambda: ProviderFailed("The sandbox failed, as the prompt asked."),
-    "refuse": lambda: ContentRejected("The sandbox's moderation refused the result, as the prompt asked."),
+    "fail": lambda: ProviderFailed("The sandbox failed, as the prompt asked; take the [sandbox: …] out of it to have it made."),
+    "refuse": lambda: ContentRejected("The sandbox's moderation refused the result, as the prompt asked; take the [sandbox: …] out of it."),
 }
 """Words that end an accepted order without a result."""
 
