@@ -19,6 +19,7 @@ from rushes.blobs import Blobs
 from rushes.config import Config
 from rushes.errors import (
     Cancelled,
+    Duplicate,
     JobFailed,
     JobFinished,
     JobNotFinished,
@@ -390,13 +391,16 @@ class Studio:
             LeaseLost: its files have been swept meanwhile.
         """
         library = LIBRARIES[item.request.kind]
-        async with self.store.write() as tx:
-            if await library.entry(tx, item.account_id, item.id) is not None:
-                return False
-            if not await drafts.enter(tx, item.files):
-                raise LeaseLost(f"The files of {item.id} were swept before it entered the library; bring it in again.")
-            await library.add(tx, item, parents)
-        return True
+        with suppress(Duplicate):  # somebody else entered it at this very moment
+            async with self.store.write() as tx:
+                if await library.entry(tx, item.account_id, item.id) is not None:
+                    return False
+                if not await drafts.enter(tx, item.files):
+                    sentence = f"The files of {item.id} were swept before it entered the library; bring it in again."
+                    raise LeaseLost(sentence)
+                await library.add(tx, item, parents)
+                return True
+        return False
 
     async def webhook_secrets(self, account_id: str) -> list[str]:
         """What signs an account's webhooks, the newest first, made on first use; more than one during a rotation."""

@@ -18,6 +18,8 @@ from rushes.errors import (
     ProviderUnreachable,
 )
 
+_OTHERWISE = "take the [sandbox: …] out of it to have it made."
+
 AT_SUBMIT: Mapping[str, Callable[[], Exception]] = {
     "reject": lambda: ContentRejected("The sandbox turned the prompt down at once, as the prompt asked."),
     "retired": lambda: ModelRetired("The sandbox says that the model is retired, as the prompt asked."),
@@ -27,8 +29,10 @@ AT_SUBMIT: Mapping[str, Callable[[], Exception]] = {
 """Words that end ``submit``."""
 
 AT_POLL: Mapping[str, Callable[[], JobFailed]] = {
-    "fail": lambda: ProviderFailed("The sandbox failed, as the prompt asked; take the [sandbox: …] out of it to have it made."),
-    "refuse": lambda: ContentRejected("The sandbox's moderation refused the result, as the prompt asked; take the [sandbox: …] out of it."),
+    "fail": lambda: ProviderFailed(f"The sandbox failed, as the prompt asked; {_OTHERWISE}"),
+    "refuse": lambda: ContentRejected(
+        f"The sandbox's moderation refused the result, as the prompt asked; {_OTHERWISE}"
+    ),
 }
 """Words that end an accepted order without a result."""
 
