@@ -28,20 +28,28 @@ from rushes.store.library import VIDEOS
 from rushes.studio import Studio
 
 BATCH = 5000
+
+Size = tuple[int, int, int]
+"""A clip's width, height and seconds."""
+
+SMALL: Size = (320, 180, 1)
+MEGABYTE: Size = (1280, 720, 4)
+"""About one."""
+
 _MEAN_GAP_MS = 90_000
 _SAME_TIME = 0.03
-_CLIP_SIZE = (320, 180)
-_CLIP_SECONDS = 1
 
 
-async def seed(studio: Studio, name: str, count: int, *, files: bool = False, number: int = 1) -> None:
+async def seed(
+    studio: Studio, name: str, count: int, *, files: bool = False, number: int = 1, clip_of: Size = SMALL
+) -> None:
     """Enter ``count`` videos into the account of that name, oldest first, the last of them about now."""
     async with studio.store.write() as tx:
         account = await accounts.named(tx, name)
     # The revision is in it so that an account can be seeded again: the same names could not enter twice.
     chance = random.Random(f"{name} {number} {account.revision}")
     with tempfile.TemporaryDirectory(dir=studio.config.data) as folder:
-        clip = await _clip(Path(folder), studio.config.data / "media") if files else None
+        clip = await _clip(Path(folder), studio.config.data / "media", clip_of) if files else None
         made = _videos(account, count, await studio.now(), clip, chance)
         while batch := list(islice(made, BATCH)):
             if clip:
@@ -80,12 +88,12 @@ class _Clip:
                 source.hardlink_to(target)
 
 
-async def _clip(folder: Path, kept: Path) -> _Clip:
+async def _clip(folder: Path, kept: Path, size: Size) -> _Clip:
     from rushes.providers.sandbox import film
     from rushes.providers.sandbox.ticket import Ticket
 
     movie = folder / "video.mp4"
-    await asyncio.to_thread(film.draw, Ticket("pixverse5.5", "ocean waves", *_CLIP_SIZE, _CLIP_SECONDS, 0.0), movie)
+    await asyncio.to_thread(film.draw, Ticket("pixverse5.5", "ocean waves", *size, 0.0), movie)
     facts = await media.stills(movie, folder)
     stills = (folder / name for name in ("preview.jpg", "thumbnail.jpg", "last_frame.png"))
     return _Clip(kept, (movie, *stills), facts.width, facts.height, facts.seconds)

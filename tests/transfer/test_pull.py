@@ -226,7 +226,7 @@ async def test_inputs_are_kept_beside_an_item_where_they_still_answer_and_go_wit
     dead = f"{faults.url}/uploads/user/{ids.uuid()}/{ids.uuid()}.png"
     listed = [{**second, "referenceImageUrls": [answers, dead, first["previewImageUrl"]]}, first, third]
     async with _Lying(listed) as url:
-        report, _ = await pulled(studio, url.replace("127.0.0.1", "localhost"), "pictai_x")
+        report, _ = await pulled(studio, url, "pictai_x")
     assert report.counts == {Outcome.NEW: 3}
     owner = await account_id(studio)
     files = VideoFiles(owner, _file(second).removesuffix(".mp4"))

@@ -3,10 +3,10 @@
 Importing this is cheap: PyAV and Pillow are imported where they are used, in that process.
 """
 
-from rushes.media.arrival import arrival
+from rushes.media.arrival import Arrival, Examiner
 from rushes.media.isolate import isolated
 from rushes.media.picture import picture
 from rushes.media.probe import Facts, ImageFacts, image
 from rushes.media.stills import last_frame, stills
 
-__all__ = ["Facts", "ImageFacts", "arrival", "image", "isolated", "last_frame", "picture", "stills"]
+__all__ = ["Arrival", "Examiner", "Facts", "ImageFacts", "image", "isolated", "last_frame", "picture", "stills"]

@@ -1,12 +1,16 @@
-"""An item that comes from elsewhere with its files: are they whole, and are they what they are said to be?
+"""Items that come from elsewhere with their files: are they whole, and are they what they are said to be?
 
 PyAV and Pillow are imported inside functions: the main process imports this module and never decodes.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
+from rushes.errors import Unreadable
 from rushes.media.isolate import isolated
 from rushes.media.probe import Facts, Video, check_size, opened
 
@@ -14,24 +18,84 @@ from rushes.media.probe import Facts, Video, check_size, opened
 _FORMATS = {".jpg": ("JPEG", b"\xff\xd9"), ".png": ("PNG", b"IEND\xaeB`\x82")}
 # A length that is told rounded to the second may be as far off.
 _ROUNDED = 0.3
+_MOST = 16
+_SECONDS = 30.0
 
 
-async def arrival(
-    video: Path, stills: tuple[Path, ...], told_seconds: float, *, seconds: float = 60
-) -> tuple[Facts, tuple[Path, ...]]:
-    """The facts of an untrusted MP4, and those of its stills that are whole pictures.
+class Arrival(NamedTuple):
+    """A video that has come, its stills, and how many seconds it is said to have."""
 
-    Raises:
-        Unreadable: the MP4 is cut off, or no video.
+    video: Path
+    stills: tuple[Path, ...]
+    seconds: float
+
+
+class Found(NamedTuple):
+    """What an arrival is: its facts, and those of its stills that are whole pictures."""
+
+    facts: Facts
+    whole: tuple[Path, ...]
+
+
+class Examiner:
+    """Looks at untrusted arrivals in processes of their own. Those that come while it looks are looked at together:
+    half of what a small video costs is its process. One that takes its process down is looked at again alone.
     """
-    return await isolated(examine_arrival, video, stills, told_seconds, seconds=seconds)
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[Arrival, asyncio.Future[Found]]] = []
+        self._looking = asyncio.Semaphore(2)
+
+    async def examine(self, arrival: Arrival) -> Found:
+        """What it is.
+
+        Raises:
+            Unreadable: the MP4 is cut off, or no video.
+        """
+        found: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
+        self._waiting.append((arrival, found))
+        async with self._looking:
+            if not found.done():
+                await self._look()
+        return await found
+
+    async def _look(self) -> None:
+        some, self._waiting = self._waiting[:_MOST], self._waiting[_MOST:]
+        try:
+            answers = await _together([arrival for arrival, _ in some])
+        except BaseException:  # whoever looked was stopped, or could not: the others look for themselves
+            self._waiting = some + self._waiting
+            raise
+        for (_, found), answer in zip(some, answers, strict=True):
+            if found.cancelled():
+                continue
+            if isinstance(answer, Unreadable):
+                found.set_exception(answer)
+            else:
+                found.set_result(answer)
 
 
-def examine_arrival(video: Path, stills: tuple[Path, ...], told_seconds: float) -> tuple[Facts, tuple[Path, ...]]:
-    """What :func:`arrival` does, in this process."""
-    with opened(video) as file:
-        facts = _facts(file, told_seconds)
-    return facts, tuple(still for still in stills if _is_whole(still))
+async def _together(arrivals: Sequence[Arrival]) -> Sequence[Found | Unreadable]:
+    try:
+        return await isolated(examine_arrivals, list(arrivals), seconds=_SECONDS * len(arrivals))
+    except Unreadable as error:
+        if len(arrivals) == 1:
+            return [error]
+        return [(await _together([arrival]))[0] for arrival in arrivals]
+
+
+def examine_arrivals(arrivals: list[Arrival]) -> list[Found | Unreadable]:
+    """What :class:`Examiner` has done, in this process."""
+    return [_examined(arrival) for arrival in arrivals]
+
+
+def _examined(arrival: Arrival) -> Found | Unreadable:
+    try:
+        with opened(arrival.video) as file:
+            facts = _facts(file, arrival.seconds)
+    except Unreadable as error:
+        return error
+    return Found(facts, tuple(still for still in arrival.stills if _is_whole(still)))
 
 
 def _facts(file: Video, told_seconds: float) -> Facts:

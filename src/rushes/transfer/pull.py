@@ -145,6 +145,7 @@ class _Mirror:
     queue: asyncio.Queue[tuple[Kind, Json] | None]
     on_done: Callable[[Pulled], object]
     report: Report = field(default_factory=Report)
+    examiner: media.Examiner = field(default_factory=media.Examiner)
 
     async def run(self, at_once: int) -> None:
         try:
@@ -256,7 +257,8 @@ class _Arrival:
             # What is not to be had is made again from the video.
             with suppress(Lost, InputUnreachable, InputTooLarge, InputBlocked):
                 await self._arrive(link, name, still, self.mirror.studio.config.input_image_bytes)
-        facts, whole = await media.arrival(video, tuple(stills), _seconds(self.listed.get("duration")))
+        arrived = media.Arrival(video, tuple(stills), _seconds(self.listed.get("duration")))
+        facts, whole = await self.mirror.examiner.examine(arrived)
         if len(whole) < len(stills):
             facts = await self._make_missing(files, folder, video, {still.name for still in whole})
         return self._video_item(files.file_id, facts.width, facts.height, facts.seconds)
