@@ -20,7 +20,7 @@ LONGEST_FILE = 500
 SHAPELESS = {"utils", "util", "helpers", "helper", "common", "core", "services", "managers", "repositories", "misc"}
 
 WORDS = {"model", "errors", "paging", "ids", "catalogue", "search"}
-ABOVE = {"api", "work", "studio", "serve", "cli", "client"}
+ABOVE = {"api", "work", "studio", "serve", "cli", "client", "transfer"}
 
 # What a part may not import. The longest name that fits decides.
 FORBIDDEN: dict[str, set[str]] = {
@@ -29,9 +29,10 @@ FORBIDDEN: dict[str, set[str]] = {
     "media": {"store", "blobs", "providers"} | ABOVE,
     "providers": {"store", "blobs", "media"} | ABOVE,
     "providers.sandbox": {"store", "blobs"} | ABOVE,
-    "api": {"providers", "media", "work", "serve", "cli", "client"},
-    "work": {"api", "serve", "cli", "client"},
-    "studio": {"api", "work", "serve", "cli", "client"},
+    "api": {"providers", "media", "work", "serve", "cli", "client", "transfer"},
+    "work": {"api", "serve", "cli", "client", "transfer"},
+    "studio": {"api", "work", "serve", "cli", "client", "transfer"},
+    "serve": {"transfer"},
     "wire": {"store", "blobs", "media", "providers", "config"} | ABOVE,
     "config": {"store", "blobs", "media", "providers"} | ABOVE,
     "fetch": {"store", "blobs", "media", "providers"} | ABOVE,
@@ -47,6 +48,7 @@ ALLOWED: dict[str, set[str]] = {
     "providers.routes": WORDS | {"providers", "config"},
     "providers.sandbox": WORDS | {"providers", "media"},
     "client": WORDS | {"wire", "client"},
+    "transfer": WORDS | {"transfer", "studio", "store", "blobs", "media", "wire", "config", "fetch", "client"},
 }
 
 # Libraries with one door.
@@ -166,6 +168,10 @@ def test_every_part_imports_only_what_it_may() -> None:
         ("work/loop", "from rushes.api import auth", "work.loop must not import api"),
         ("client", "from rushes.studio import Studio", "client may not import studio"),
         ("studio", "from rushes.cli.studio import in_studio", "studio must not import cli"),
+        ("transfer/pull", "from rushes.work.inputs import own_file", "transfer.pull may not import work"),
+        ("transfer/pull", "from rushes import cli", "transfer.pull may not import cli"),
+        ("api/videos", "from rushes.transfer import bring", "api.videos must not import transfer"),
+        ("serve", "from rushes import transfer", "serve must not import transfer"),
         ("store/videos", "import apsw", "store.videos must not import apsw"),
         ("api/videos", "from psycopg import sql", "api.videos must not import psycopg"),
         ("store/sqlite", "import sqlite3", "store.sqlite must not import sqlite3"),

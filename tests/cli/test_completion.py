@@ -28,7 +28,7 @@ def completed(words: str, cwd: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ("rushes s", ["plain,serve"]),
+        ("rushes se", ["plain,serve"]),
         ("rushes wo", ["plain,worker"]),
         ("rushes keys r", ["plain,revoke"]),
         ("rushes serve --po", ["plain,--port"]),

@@ -31,6 +31,20 @@ class Entry(NamedTuple):
 
 
 COMMANDS = {
+    "generate": Entry("generate", "generate", "Have a video or an image made, and show it when it is done.", MAKE),
+    "list": Entry("items", "list_items", "Show the library, newest first.", MAKE),
+    "show": Entry("items", "show", "Show one video or image.", MAKE),
+    "open": Entry("items", "open_item", "Open a video or an image in the program that is there for it.", MAKE),
+    "download": Entry("downloads", "download", "Save videos and images under their ids.", MAKE),
+    "delete": Entry("items", "delete", "Delete videos and images with their files, for good.", MAKE),
+    "jobs": Entry("jobs", "jobs", "See how jobs stand, wait for one, end one.", MAKE),
+    "models": Entry("facts", "models", "Show what the server can make, and what it costs in AI credits.", MAKE),
+    "quota": Entry("facts", "quota", "Show what the account has spent this month, and what it may.", MAKE),
+    "pull": Entry(
+        "pulling", "pull", "Mirror the library of another server, the vendor's or a Rushes, into this one.", LIBRARY
+    ),
+    "import": Entry("importing", "import_files", "Bring videos and images of one's own into the library.", LIBRARY),
+    "export": Entry("exporting", "export", "Write the library into a folder that needs no server.", LIBRARY),
     "serve": Entry("serving", "serve", "Serve the API, with one worker beside it.", SERVE),
     "worker": Entry("serving", "worker", "Work on jobs, without serving.", SERVE),
     "migrate": Entry("serving", "migrate", "Bring the database up to date.", SERVE),

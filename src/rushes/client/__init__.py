@@ -21,6 +21,7 @@ from rushes.client.items import (
     Quota,
     Video,
 )
+from rushes.client.options import Filters, ImageOptions, VideoOptions
 from rushes.client.synchronous import Client
 
 __all__ = [
@@ -28,7 +29,9 @@ __all__ = [
     "Change",
     "Changes",
     "Client",
+    "Filters",
     "Image",
+    "ImageOptions",
     "Item",
     "Job",
     "JobDetail",
@@ -37,4 +40,5 @@ __all__ = [
     "Progress",
     "Quota",
     "Video",
+    "VideoOptions",
 ]

@@ -13,6 +13,8 @@ Json = Mapping[str, Any]
 
 T = TypeVar("T")
 
+_ENDED = frozenset({"completed", "failed", "cleaned"})
+
 
 @dataclass(frozen=True, slots=True)
 class Video:
@@ -73,7 +75,7 @@ class Job:
 
     id: str
     status: str
-    """``in-progress``, ``completed``, ``failed`` or ``cleaned``."""
+    """``in-progress``, ``completed``, ``failed`` or ``cleaned``. A word beside these is one for being under way."""
     url: str | None
     credits: float | None
     """AI credits charged, once it is completed."""
@@ -84,7 +86,7 @@ class Job:
     @property
     def ended(self) -> bool:
         """Whether nothing more will come of it."""
-        return self.status != "in-progress"
+        return self.status in _ENDED
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +199,7 @@ def read(parse: Callable[[Json], T], told: object) -> T:
     """
     try:
         return parse(told)  # type: ignore[arg-type]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise BadAnswer(f"The server's answer is not one of this API: {type(error).__name__} {error}.") from error
 
 
@@ -211,23 +213,22 @@ def page(told: Json) -> Page:
 
 def video(told: Json) -> Video:
     """An item of ``GET /aistudio/videos``."""
-    get = told.get
     return Video(
-        told["url"],
-        told["id"],
-        told["prompt"],
-        told["aspectRatio"],
+        _text(told, "url"),
+        _text(told, "id"),
+        _text(told, "prompt"),
+        _text(told, "aspectRatio"),
         datetime.fromisoformat(told["createdDate"]),
-        told["model"],
-        told["width"],
-        told["height"],
-        float(told["duration"].removesuffix("s")),
-        get("previewImageUrl"),
-        get("thumbnailImageUrl"),
-        get("lastFrameImageUrl"),
-        get("firstFrameImageUrl"),
-        tuple(get("referenceImageUrls") or ()),
-        get("extendVideoUrl"),
+        _text(told, "model"),
+        int(_number(told, "width")),
+        int(_number(told, "height")),
+        float(_text(told, "duration").removesuffix("s")),
+        _text_or_none(told, "previewImageUrl"),
+        _text_or_none(told, "thumbnailImageUrl"),
+        _text_or_none(told, "lastFrameImageUrl"),
+        _text_or_none(told, "firstFrameImageUrl"),
+        _texts(told, "referenceImageUrls"),
+        _text_or_none(told, "extendVideoUrl"),
         told,
     )
 
@@ -235,30 +236,35 @@ def video(told: Json) -> Video:
 def image(told: Json) -> Image:
     """An item of ``GET /aistudio/images``."""
     return Image(
-        told["url"],
-        told["id"],
-        told["prompt"],
-        told["aspectRatio"],
+        _text(told, "url"),
+        _text(told, "id"),
+        _text(told, "prompt"),
+        _text(told, "aspectRatio"),
         datetime.fromisoformat(told["createdDate"]),
-        told["model"],
-        told["width"],
-        told["height"],
-        told.get("style"),
-        told.get("referenceImageUrl"),
+        _text(told, "model"),
+        int(_number(told, "width")),
+        int(_number(told, "height")),
+        _text_or_none(told, "style"),
+        _text_or_none(told, "referenceImageUrl"),
         told,
     )
+
+
+def submitted(told: Json) -> str:
+    """The job's id, of the answer to a submission."""
+    return _text(told["data"], "jobId")
 
 
 def job(told: Json) -> Job:
     """``GET /jobs/{id}``; an item of ``GET /jobs`` has its id elsewhere."""
     data = told["data"]
     return Job(
-        id=told.get("job_id") or data["jobId"],
-        status=data["status"],
-        url=data.get("url"),
-        credits=data.get("aiCreditsUsed"),
-        error_code=data.get("error_code"),
-        error_message=data.get("error_message"),
+        id=_text(told, "job_id") if told.get("job_id") else _text(data, "jobId"),
+        status=_text(data, "status"),
+        url=_text_or_none(data, "url"),
+        credits=_number_or_none(data, "aiCreditsUsed"),
+        error_code=_said(data, "error_code"),
+        error_message=_said(data, "error_message"),
         json=told,
     )
 
@@ -267,20 +273,20 @@ def job_detail(told: Json) -> JobDetail:
     """``GET /aistudio/jobs/{id}``."""
     error = told["error"] or {}
     return JobDetail(
-        id=told["jobId"],
-        kind=told["kind"],
-        model=told["model"],
-        prompt=told["prompt"],
-        state=told["state"],
-        waiting_for=told["waitingFor"],
-        progress=told["progress"],
+        id=_text(told, "jobId"),
+        kind=_text(told, "kind"),
+        model=_text(told, "model"),
+        prompt=_text(told, "prompt"),
+        state=_text(told, "state"),
+        waiting_for=_text_or_none(told, "waitingFor"),
+        progress=_number_or_none(told, "progress"),
         created=datetime.fromisoformat(told["createdDate"]),
-        item_id=told["itemId"],
-        error_code=error.get("code"),
-        error_message=error.get("message"),
-        credits=told["credits"],
-        cost=told["cost"],
-        provider=told["provider"],
+        item_id=_text_or_none(told, "itemId"),
+        error_code=_said(error, "code"),
+        error_message=_said(error, "message"),
+        credits=_number(told, "credits"),
+        cost=_number_or_none(told, "cost"),
+        provider=_text_or_none(told, "provider"),
         json=told,
     )
 
@@ -288,30 +294,65 @@ def job_detail(told: Json) -> JobDetail:
 def quota(told: Json) -> Quota:
     """``GET /quota``."""
     credits = told["aiCredits"]
-    return Quota(credits["used"], credits["limit"], told)
+    return Quota(_number(credits, "used"), _number(credits, "limit"), told)
 
 
 def model(told: Json) -> Model:
     """An item of ``GET /aistudio/models``."""
     return Model(
-        name=told["model"],
-        kind=told["kind"],
-        configured=told["configured"],
-        provider=told["provider"],
-        aspect_ratios=tuple(told["aspectRatios"]),
-        durations=tuple(told.get("durations", ())),
-        credits=told["creditsPerSecond"] if "creditsPerSecond" in told else told["credits"],
-        inputs=tuple(told["inputs"]),
+        name=_text(told, "model"),
+        kind=_text(told, "kind"),
+        configured=bool(told["configured"]),
+        provider=_text_or_none(told, "provider"),
+        aspect_ratios=_texts(told, "aspectRatios"),
+        durations=_texts(told, "durations"),
+        credits=_number(told, "creditsPerSecond" if "creditsPerSecond" in told else "credits"),
+        inputs=_texts(told, "inputs"),
         json=told,
     )
 
 
 def changes(told: Json) -> tuple[Changes, bool]:
     """``GET /aistudio/changes``, and whether more follows."""
-    return Changes(tuple(_change(each) for each in told["changes"]), told["since"]), bool(told["more"])
+    return Changes(tuple(_change(each) for each in told["changes"]), _text(told, "since")), bool(told["more"])
 
 
 def _change(told: Json) -> Change:
     parse = video if told["kind"] == "video" else image
     created = datetime.fromisoformat(told["createdDate"])
-    return Change(told["kind"], told["id"], created, parse(told["item"]) if "item" in told else None)
+    item = parse(told["item"]) if "item" in told else None
+    return Change(_text(told, "kind"), _text(told, "id"), created, item)
+
+
+def _text(told: Json, name: str) -> str:
+    value = told[name]
+    if not isinstance(value, str):
+        raise TypeError(f"{name} is no text")
+    return value
+
+
+def _text_or_none(told: Json, name: str) -> str | None:
+    return None if told.get(name) is None else _text(told, name)
+
+
+def _texts(told: Json, name: str) -> tuple[str, ...]:
+    values = told.get(name) or []
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise TypeError(f"{name} is no list of texts")
+    return tuple(values)
+
+
+def _number(told: Json, name: str) -> float:
+    value = told[name]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} is no number")
+    return value
+
+
+def _number_or_none(told: Json, name: str) -> float | None:
+    return None if told.get(name) is None else _number(told, name)
+
+
+def _said(told: Json, name: str) -> str | None:
+    # The vendor has numbers for some.
+    return None if told.get(name) is None else str(told[name])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,13 +17,15 @@ _SIGNATURES: Mapping[str, tuple[int, bytes]] = {
     ".png": (0, b"\x89PNG\r\n\x1a\n"),
     ".jpg": (0, b"\xff\xd8\xff"),
 }
+_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 
 class Part:
     """Takes what comes of a file until it is whole; goes away with the block when it never is."""
 
-    def __init__(self, to: Path) -> None:
+    def __init__(self, to: Path, suffix: str) -> None:
         self.to = to
+        self._suffix = suffix.lower()
         self.size = 0
         """Bytes that have come."""
         self.total: int | None = None
@@ -42,28 +45,47 @@ class Part:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What asks for the rest; nothing where all is to come, or its server cannot tell that it is the same file."""
+        """What asks for the rest; for all, where nothing has come, or its server could not tell that it is the same."""
+        # Packed on its way it would have another length, and another place for each byte.
+        plain = {"Accept-Encoding": "identity"}
         if not self.size or self.etag is None:
-            return {}
-        return {"Range": f"bytes={self.size}-", "If-Range": self.etag}
+            return plain
+        return {**plain, "Range": f"bytes={self.size}-", "If-Range": self.etag}
 
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
         """An answer begins: with the rest (206), or with the whole file again.
 
         Raises:
-            NotWhole: it is another part than was asked for.
+            NotWhole: it is another part than was asked for, or its end could not be told from a broken connection.
         """
-        length = headers.get("content-length", "")
-        if status == 206 and not headers.get("content-range", "").startswith(f"bytes {self.size}-"):
+        if status == 206:
+            self._continue(headers)
+        else:
+            self._start(headers)
+
+    def _continue(self, headers: Mapping[str, str]) -> None:
+        told = _RANGE.fullmatch(headers.get("content-range", ""))
+        first, last, total = (int(each) for each in told.groups()) if told else (-1, -1, -1)
+        # Without this size nothing was asked for but the whole.
+        asked = self.size > 0 and self.etag is not None and first == self.size and last + 1 == total
+        same = headers.get("etag", self.etag) == self.etag and self.total in (None, total)
+        if not asked or not same or "content-encoding" in headers:
             raise NotWhole(f"The server sent another part of {self.to.name} than it was asked for; download it again.")
-        if status != 206:
-            self._file.seek(0)
-            self._file.truncate()
-            self.size = 0
-            etag = headers.get("etag", "")
-            self.etag = etag if etag.startswith('"') else None
-            # What is packed on its way has another length there.
-            self.total = int(length) if length.isdecimal() and "content-encoding" not in headers else None
+        self.total = total
+
+    def _start(self, headers: Mapping[str, str]) -> None:
+        self._file.seek(0)
+        self._file.truncate()
+        self.size = 0
+        etag, length, packed = headers.get("etag", ""), headers.get("content-length", ""), "content-encoding" in headers
+        self.etag = etag if etag.startswith('"') and not packed else None
+        self.total = int(length) if length.isdecimal() and not packed else None
+        if not length and "chunked" not in headers.get("transfer-encoding", "").lower():
+            raise NotWhole(f"The server does not tell where {self.to.name} ends, so that nobody can say it is whole.")
+
+    def start_over(self) -> None:
+        """Ask for all of it again."""
+        self.etag = None
 
     def write(self, chunk: bytes) -> None:
         """More of it."""
@@ -77,7 +99,8 @@ class Part:
             NotWhole: it is shorter or longer than it should be, or something else altogether.
         """
         if not self.size or (self.total is not None and self.size != self.total):
-            raise NotWhole(f"{self.size} of {self.total or 'some'} bytes of {self.to.name} came; download it again.")
+            of = "" if self.total is None else f"of {self.total} "
+            raise NotWhole(f"{self.size} {of}bytes of {self.to.name} came; download it again.")
         self._file.flush()
         self._check()
         os.fsync(self._file.fileno())
@@ -85,8 +108,8 @@ class Part:
         return self.to
 
     def _check(self) -> None:
-        start, signature = _SIGNATURES.get(self.to.suffix.lower(), (0, b""))
+        start, signature = _SIGNATURES.get(self._suffix, (0, b""))
         with self._path.open("rb") as file:
             begins = file.read(start + len(signature))
         if begins[start:] != signature:
-            raise NotWhole(f"What came as {self.to.name} is no {self.to.suffix[1:].upper()} file.")
+            raise NotWhole(f"What came as {self.to.name} is no {self._suffix[1:].upper()} file.")

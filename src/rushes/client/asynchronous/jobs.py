@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from time import monotonic
 from typing import TYPE_CHECKING
 
 from anyio import sleep
 
 from rushes import wire
 from rushes.client import calls, items
+from rushes.client.calls import Wait
 from rushes.client.items import Job, JobDetail, OnProgress, Progress
-from rushes.errors import RushesError, StillRunning, TooMany
+from rushes.errors import RushesError
 
 if TYPE_CHECKING:
     from rushes.client.asynchronous import AsyncClient
-
-_FIRST_LOOK = 0.25
-_LONGEST_LOOK = 10.0
 
 
 class AsyncJobs:
@@ -32,14 +29,9 @@ class AsyncJobs:
 
     async def list(self) -> AsyncIterator[Job]:
         """Every job, newest first."""
-        token: str | None = None
-        while True:
-            page = items.read(items.page, await self._client.ask("GET", "/jobs", params={"nextPageKey": token}))
+        async for page in self._client.pages("/jobs"):
             for told in page.items:
                 yield items.read(items.job, told)
-            if page.token is None or page.token == token:
-                return
-            token = page.token
 
     async def show(self, job_id: str) -> JobDetail:
         """All that is known of a job. Rushes only."""
@@ -47,15 +39,9 @@ class AsyncJobs:
 
     async def details(self, *, state: str | None = None, page_size: int | None = None) -> AsyncIterator[JobDetail]:
         """All that is known of every job, newest first; of those in a ``state``, where one is named. Rushes only."""
-        token: str | None = None
-        while True:
-            params = {"state": state, "limit": page_size, "nextPageKey": token}
-            page = items.read(items.page, await self._client.ask("GET", "/aistudio/jobs", params=params))
+        async for page in self._client.pages("/aistudio/jobs", params={"state": state, "limit": page_size}):
             for told in page.items:
                 yield items.read(items.job_detail, told)
-            if page.token is None or page.token == token:
-                return
-            token = page.token
 
     async def cancel(self, job_id: str) -> None:
         """End a job under way. Rushes only."""
@@ -71,31 +57,28 @@ class AsyncJobs:
         Raises:
             JobFailed: it ended otherwise, with its code; StillRunning: not within ``timeout`` seconds.
         """
-        began, pause = monotonic(), _FIRST_LOOK
+        wait = Wait(job_id, timeout)
         while True:
-            asked = 0.0
             try:
-                job = await self.get(job_id)
+                told = await self._client.ask("GET", f"/jobs/{calls.segment(job_id)}", **wait.look())
+                job = items.read(items.job, told)
                 if job.ended:
                     return _well(job)
-                waiting = await self._waiting(job, monotonic() - began) if on_progress else None
+                waiting = await self._waiting(job, wait) if on_progress else None
+                pause = wait.next(None)
             except RushesError as error:
-                if not error.retryable:
-                    raise
-                asked = error.retry_after if isinstance(error, TooMany) else 0.0
-                waiting = Progress(job_id, monotonic() - began, "in-progress", "the server to answer", None)
+                pause = wait.next(error)
+                waiting = Progress(job_id, wait.seconds, "in-progress", "the server to answer", None)
             if on_progress and waiting:
                 on_progress(waiting)
-            if timeout is not None and monotonic() - began + max(pause, asked) > timeout:
-                raise StillRunning(f"Job {job_id} has not ended after {timeout:g} seconds; it goes on.", job_id)
-            await sleep(max(pause, asked))
-            pause = min(pause * 1.4, _LONGEST_LOOK)
+            await sleep(pause)
 
-    async def _waiting(self, job: Job, seconds: float) -> Progress:
+    async def _waiting(self, job: Job, wait: Wait) -> Progress:
         if not await self._client.is_rushes():
-            return Progress(job.id, seconds, job.status, None, None)
-        detail = await self.show(job.id)
-        return Progress(job.id, seconds, detail.state, detail.waiting_for, detail.progress)
+            return Progress(job.id, wait.seconds, job.status, None, None)
+        told = await self._client.ask("GET", f"/aistudio/jobs/{calls.segment(job.id)}", **wait.look())
+        detail = items.read(items.job_detail, told)
+        return Progress(job.id, wait.seconds, detail.state, detail.waiting_for, detail.progress)
 
 
 def _well(job: Job) -> Job:

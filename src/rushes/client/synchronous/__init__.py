@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from math import inf
 from pathlib import Path
 from time import monotonic, sleep
 from types import TracebackType
@@ -13,7 +14,7 @@ import httpx2
 
 from rushes.client import calls, items
 from rushes.client.calls import Answer, Call, OnBytes, Tries
-from rushes.client.items import Changes, Model, Quota
+from rushes.client.items import Changes, Model, Page, Quota
 from rushes.client.part import Part
 from rushes.client.synchronous.jobs import Jobs
 from rushes.client.synchronous.library import Images, Videos
@@ -40,12 +41,12 @@ class Client:
     certain that it cannot count twice.
 
     Raises:
-        InvalidQuery: ``url`` is no address of a server.
+        InvalidQuery: ``url`` is no address of a server, or ``key`` cannot be a key.
     """
 
     def __init__(self, url: str, key: str, *, timeout: float = 30.0) -> None:
         self._base = calls.base(url)
-        self._key = key
+        self._key = calls.header(key, "key")
         self._seconds = timeout
         self._http = httpx2.Client(timeout=timeout, headers={"User-Agent": calls.USER_AGENT})
         self._announced: bool | None = None
@@ -80,8 +81,10 @@ class Client:
         while more:
             answer = self.ask("GET", "/aistudio/changes", params={"since": since})
             stretch, more = items.read(items.changes, answer)
-            since = stretch.since
             yield stretch
+            if more and stretch.since == since:
+                raise BadAnswer("The server says that more changes follow, and leads back to where they began.")
+            since = stretch.since
 
     def upload(self, path: Path) -> str:
         """Send a file to the server, as an input; its link there.
@@ -98,12 +101,12 @@ class Client:
             told = self.ask("POST", "/media/generateurl", body=_announced(path, content_type))
             signed, url = items.read(lambda told: (told["data"]["signedUrl"], told["data"]["url"]), told)
             try:
-                answer = self._put(signed, path, content_type)
+                answer = self._put(calls.link(signed), path, content_type)
             except httpx2.RequestError as error:
                 pause = tries.after_loss(error, repeatable=True)
             else:
                 if answer.ok:
-                    return str(url)
+                    return calls.link(url)
                 pause = tries.after_answer(answer, repeatable=True)
             sleep(pause)
 
@@ -112,21 +115,23 @@ class Client:
         response = self._http.put(url, content=_chunks(path), headers=headers)
         return Answer(response.status_code, response.headers, response.content)
 
-    def download(self, url: str, to: Path, *, on_bytes: OnBytes | None = None) -> Path:
+    def download(self, url: str, to: Path, *, suffix: str | None = None, on_bytes: OnBytes | None = None) -> Path:
         """Save the file at ``url`` as ``to``: whole and on the disk, or not at all. The key is not sent along.
 
         Raises:
-            NotWhole: what came is not whole, or not what the name of ``to`` says.
+            NotWhole: what came is not whole, or not what ``suffix`` (``None``: that of ``to``) says.
             RushesError: the server's answer, where it is no file.
         """
-        with Part(to) as part:
-            tries, had = Tries(Call("GET", url)), 0
+        call, most = Call("GET", calls.link(url)), 0
+        with Part(to, suffix or to.suffix) as part:
+            tries = Tries(call)
             while True:
                 try:
                     refusal = self._receive(url, part, on_bytes)
                 except httpx2.RequestError as error:
                     # As long as it gets on there is no end to patience.
-                    tries, had = (Tries(Call("GET", url)) if part.size > had else tries), part.size
+                    if part.size > most:
+                        tries, most = Tries(call), part.size
                     pause = tries.after_loss(error, repeatable=True)
                 else:
                     if refusal is None:
@@ -137,10 +142,14 @@ class Client:
     def _receive(self, url: str, part: Part, on_bytes: OnBytes | None) -> Answer | None:
         """The rest of the file into ``part``; the answer where it is none."""
         with self._http.stream("GET", url, headers=part.headers, follow_redirects=True) as response:
+            if response.status_code == 416 and part.size:
+                part.start_over()
+                raise httpx2.RemoteProtocolError("the server has nothing that follows what came of the file")
             if response.status_code not in (200, 206):
                 return Answer(response.status_code, response.headers, b"")
             part.begin(response.status_code, response.headers)
-            for chunk in response.iter_bytes(_CHUNK_BYTES):
+            # As it comes: what were gathered to larger pieces would be lost with the connection.
+            for chunk in response.iter_bytes():
                 part.write(chunk)
                 if on_bytes:
                     on_bytes(part.size, part.total)
@@ -154,15 +163,38 @@ class Client:
         params: Mapping[str, object] | None = None,
         body: Mapping[str, object] | None = None,
         idempotency_key: str | None = None,
+        tries: int = calls.TRIES,
+        timeout: float = inf,
     ) -> Any:
         """Any call below ``/pictoryapis/v1``, as this client makes them all; the JSON of its answer.
+
+        It is sent up to ``tries`` times, where that is safe; ``timeout`` counts where it is shorter than the client's.
 
         Raises:
             RushesError: one class a meaning, as drawn in ``rushes.errors``.
         """
-        once = (idempotency_key or calls.new_key()) if method == "POST" else ""
-        answer = self._send(Call(method, path, params or {}, body, once))
+        once = calls.header(idempotency_key or calls.new_key(), "idempotency key") if method == "POST" else ""
+        answer = self._send(Call(method, path, params or {}, body, once, tries, timeout))
         return answer.json()
+
+    def pages(
+        self, path: str, token: str | None = None, *, params: Mapping[str, object] | None = None
+    ) -> Iterator[Page]:
+        """The pages of any list below ``/pictoryapis/v1`` as they come, beginning at a ``token``.
+
+        Raises:
+            BadAnswer: the list leads back to a page that was there, and so has no end.
+        """
+        seen = {token}
+        while True:
+            page = items.read(items.page, self.ask("GET", path, params={**(params or {}), "nextPageKey": token}))
+            yield page
+            token = page.token
+            if token is None:
+                return
+            if token in seen:
+                raise BadAnswer("The server's next page is one that was there; the list cannot be walked to its end.")
+            seen.add(token)
 
     def _send(self, call: Call) -> Answer:
         tries = Tries(call)
@@ -170,35 +202,38 @@ class Client:
             try:
                 answer = self._once(call)
             except httpx2.RequestError as error:
-                pause = tries.after_loss(error, repeatable=self._repeatable(call))
+                pause = tries.after_loss(error, repeatable=self._repeatable(call, error))
             else:
                 if answer.ok:
                     return answer
-                pause = tries.after_answer(answer, repeatable=self._repeatable(call))
+                pause = tries.after_answer(answer, repeatable=self._repeatable(call, answer))
             sleep(pause)
 
     def _once(self, call: Call) -> Answer:
         headers = {"Authorization": self._key, **({"Idempotency-Key": call.once} if call.once else {})}
         url = self._base + call.path
-        with self._http.stream(call.method, url, params=call.told, json=call.sent, headers=headers) as response:
-            answer = Answer(response.status_code, response.headers, self._whole(response))
+        seconds = min(call.seconds, self._seconds)
+        with self._http.stream(
+            call.method, url, params=call.told, json=call.sent, headers=headers, timeout=seconds
+        ) as response:
+            answer = Answer(response.status_code, response.headers, self._whole(response, seconds))
         if answer.announces or answer.ok:
             self._announced = answer.announces
         return answer
 
-    def _whole(self, response: httpx2.Response) -> bytes:
-        body, end = bytearray(), monotonic() + self._seconds
+    def _whole(self, response: httpx2.Response, seconds: float) -> bytes:
+        body, end = bytearray(), monotonic() + seconds
         for chunk in response.iter_bytes():
             body += chunk
             if monotonic() > end:
-                raise httpx2.ReadTimeout(f"the answer was not there after {self._seconds:g} seconds")
+                raise httpx2.ReadTimeout(f"the answer was not there after {seconds:g} seconds")
             if len(body) > calls.LONGEST_ANSWER:
                 raise BadAnswer(f"The server's answer is longer than {calls.LONGEST_ANSWER} bytes.")
         return bytes(body)
 
-    def _repeatable(self, call: Call) -> bool:
-        """Whether the call may be sent again although it may have been taken."""
-        if call.method == "GET":
+    def _repeatable(self, call: Call, outcome: httpx2.RequestError | Answer) -> bool:
+        """Whether the call may be sent again after what came of it."""
+        if call.method == "GET" or not calls.doubtful(outcome):
             return True
         return bool(call.once) and self.is_rushes()
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from time import sleep
-from typing import TYPE_CHECKING, Generic, Literal, TypedDict, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar, Unpack, overload
 
 from rushes.client import calls, items
 from rushes.client.calls import OnBytes
 from rushes.client.items import Image, Job, Json, OnProgress, Page, Video
-from rushes.errors import BadAnswer, NotFound
+from rushes.client.options import Filters, ImageOptions, VideoOptions, params
+from rushes.errors import InvalidQuery, NotFound
 
 if TYPE_CHECKING:
     from rushes.client.synchronous import Client
@@ -21,45 +21,6 @@ T = TypeVar("T", bound=Video | Image)
 # A list that another server gives may lag behind its jobs.
 _LOOKS_FOR_ITEM = 4
 _NEWEST_ITEMS = 300
-
-
-class Filters(TypedDict, total=False):
-    """Which items a list shows. Rushes knows them all; the vendor passes over what it does not know."""
-
-    model: str
-    aspect_ratio: str
-    created_after: datetime | str
-    created_before: datetime | str
-    q: str
-    """Words of the prompt."""
-    continues: str
-    """The id of the item that they were made from."""
-    page_size: int
-    """Items a request, 1 to 100."""
-
-
-class VideoOptions(TypedDict, total=False):
-    """What a video may be asked for beside its prompt. Of ``first_frame``, ``extend`` and ``references`` only one."""
-
-    model: str
-    aspect_ratio: str
-    duration: str | int
-    """``"8s"``, or seconds."""
-    first_frame: str | Path | Video | Image
-    """A link, a file to upload, or an item: a video gives its last frame."""
-    extend: str | Path | Video
-    references: Sequence[str | Path | Image]
-    webhook: str
-
-
-class ImageOptions(TypedDict, total=False):
-    """What an image may be asked for beside its prompt."""
-
-    model: str
-    aspect_ratio: str
-    style: str
-    reference: str | Path | Image
-    webhook: str
 
 
 class _Library(Generic[T]):
@@ -78,16 +39,8 @@ class _Library(Generic[T]):
 
     def pages(self, token: str | None = None, **filters: Unpack[Filters]) -> Iterator[Page]:
         """The pages of the list as they come, beginning at a ``token``."""
-        params = _params(filters)
-        while True:
-            answer = self._client.ask("GET", self._path, params={**params, "nextPageKey": token})
-            page = items.read(items.page, answer)
+        for page in self._client.pages(self._path, token, params=params(filters)):
             yield page
-            if page.token is None:
-                return
-            if page.token == token:
-                raise BadAnswer("The server's next page is the one before it; the list cannot be walked to its end.")
-            token = page.token
 
     def get(self, item_id: str) -> T:
         """One item. Rushes only."""
@@ -100,11 +53,11 @@ class _Library(Generic[T]):
     def download(self, item: T, to: Path, *, on_bytes: OnBytes | None = None) -> Path:
         """Save an item's file as ``to``, or in ``to`` under its id where that is a folder."""
         target = calls.target(to, item)
-        return self._client.download(item.url, target, on_bytes=on_bytes)
+        return self._client.download(item.url, target, suffix=item.suffix, on_bytes=on_bytes)
 
     def _submit(self, body: Mapping[str, object], idempotency_key: str | None) -> Job:
         answer = self._client.ask("POST", self._path, body=body, idempotency_key=idempotency_key)
-        return Job(items.read(_job_id, answer), "in-progress", None, None, None, None, answer)
+        return Job(items.read(items.submitted, answer), "in-progress", None, None, None, None, answer)
 
     def _made(self, job: Job) -> T:
         """The item that a completed job made."""
@@ -181,7 +134,7 @@ class Videos(_Library[Video]):
     def _body(self, prompt: str, options: VideoOptions) -> Mapping[str, object]:
         first, extend, seconds = options.get("first_frame"), options.get("extend"), options.get("duration")
         if isinstance(first, Video):
-            first = first.last_frame_image_url
+            first = _last_frame(first)
         return {
             "prompt": prompt,
             "model": options.get("model"),
@@ -252,21 +205,7 @@ class Images(_Library[Image]):
         return self._made(self._client.jobs.wait(job.id, timeout=timeout, on_progress=on_progress))
 
 
-def _job_id(told: Json) -> str:
-    return str(told["data"]["jobId"])
-
-
-def _params(filters: Filters) -> Mapping[str, object]:
-    return {
-        "limit": filters.get("page_size"),
-        "model": filters.get("model"),
-        "aspectRatio": filters.get("aspect_ratio"),
-        "createdAfter": _time(filters.get("created_after")),
-        "createdBefore": _time(filters.get("created_before")),
-        "q": filters.get("q"),
-        "continues": filters.get("continues"),
-    }
-
-
-def _time(given: datetime | str | None) -> str | None:
-    return given.isoformat() if isinstance(given, datetime) else given
+def _last_frame(video: Video) -> str:
+    if video.last_frame_image_url is None:
+        raise InvalidQuery(f"Video {video.id} has no last frame to begin with; continue it with extend.")
+    return video.last_frame_image_url

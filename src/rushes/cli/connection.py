@@ -1,0 +1,59 @@
+"""What the commands that are clients share: where the server is, the key, and a client that is open while they run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+import click
+
+from rushes.errors import InvalidRequest, JobFailed
+
+if TYPE_CHECKING:
+    from rushes.client.synchronous import Client
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+DEFAULT_URL = "http://127.0.0.1:8700"
+
+
+def with_client(command: Callable[Concatenate[Client, P], T]) -> Callable[..., T]:
+    """``--url`` and ``--key``; the command gets a client of that server as its first argument.
+
+    Raises:
+        UsageError: there is no key.
+    """
+
+    @wraps(command)
+    def connected(*args: Any, url: str, key: str | None, **options: Any) -> T:
+        from rushes.client.synchronous import Client
+
+        if not key:
+            raise click.UsageError("There is no key: name it with --key, or in RUSHES_KEY.")
+        with Client(url, key) as client:
+            try:
+                return command(client, *args, **options)
+            except InvalidRequest as error:
+                raise _told_in_full(error) from None
+            except JobFailed as error:
+                raise JobFailed(f"Job {error.job_id} ended with {error.code}: {error.sentence}") from None
+
+    return _url_option(_key_option(connected))
+
+
+_url_option = click.option(
+    "--url",
+    envvar="RUSHES_URL",
+    default=DEFAULT_URL,
+    metavar="URL",
+    help=f"The server.  [default: $RUSHES_URL or {DEFAULT_URL}]",
+)
+_key_option = click.option("--key", envvar="RUSHES_KEY", metavar="KEY", help="The API key.  [default: $RUSHES_KEY]")
+
+
+def _told_in_full(error: InvalidRequest) -> InvalidRequest:
+    """With what is wrong about each field: the sentence alone only names them."""
+    complaints = "; ".join(f"{name} {complaint}" for name, complaint in error.fields.items())
+    return InvalidRequest(f"The server does not take this: {complaints}.", error.fields) if complaints else error
