@@ -258,7 +258,8 @@ def test_a_sidecar_holds_the_item_without_a_host_and_its_job() -> None:
 
 
 def made(kind: type[errors.RushesError]) -> errors.RushesError:
-    return kind("It went wrong; try again.")
+    sentence = "It went wrong; try again."
+    return errors.StillRunning(sentence, "a job") if kind is errors.StillRunning else kind(sentence)
 
 
 STATUS = {
@@ -280,6 +281,7 @@ STATUS = {
     "TooMany": 429,
     "Unavailable": 503,
     "StoreUnavailable": 503,
+    "ServerUnreachable": 503,
     "StorageFull": 503,
     "StorageUnavailable": 503,
     "ProviderUnreachable": 503,

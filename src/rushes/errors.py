@@ -54,8 +54,6 @@ Only ``wire.py`` knows which of these is which HTTP status.
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 
 class RushesError(Exception):
     """A failure with a machine's ``code`` and a person's ``sentence``: what happened, what to do.
@@ -64,7 +62,7 @@ class RushesError(Exception):
     """
 
     code: str = "INTERNAL_ERROR"
-    retryable: ClassVar[bool] = False
+    retryable: bool = False
     status: int | None = None
     request_id: str | None = None
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
+# Somebody waits: a server that is not there is told of after a second or two.
+_TRIES = 3
+
 DEFAULT_URL = "http://127.0.0.1:8700"
 
 
@@ -32,7 +35,7 @@ def with_client(command: Callable[Concatenate[Client, P], T]) -> Callable[..., T
 
         if not key:
             raise click.UsageError("There is no key: name it with --key, or in RUSHES_KEY.")
-        with Client(url, key) as client:
+        with Client(url, key, tries=_TRIES) as client:
             try:
                 return command(client, *args, **options)
             except InvalidRequest as error:

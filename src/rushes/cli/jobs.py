@@ -51,7 +51,6 @@ def list_jobs(client: Client, state: str | None, count: int, as_json: bool) -> N
 
 
 def _listed(client: Client, state: str | None, count: int) -> Iterator[Job | JobDetail]:
-    client.quota()  # or who does not answer would be taken for the vendor
     if client.is_rushes():
         return client.jobs.details(state=state, page_size=min(count or _PAGE, _PAGE))
     if state:

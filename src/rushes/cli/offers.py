@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from math import log
 from typing import TYPE_CHECKING
 
 import click
@@ -23,7 +22,6 @@ def offers(client: Client) -> Sequence[Model]:
     Raises:
         RushesError: the server is away, or does not know the key.
     """
-    client.quota()  # or who does not answer would be taken for the vendor
     return client.models() if client.is_rushes() else _vendors()
 
 
@@ -50,16 +48,6 @@ def price(model: Model, duration: str | None) -> float:
         return model.credits
     seconds = float((duration or model.durations[0]).removesuffix("s"))
     return round(model.credits * seconds, 6)
-
-
-def nearest_ratio(ratios: Iterable[str], width: int, height: int) -> str | None:
-    """The ratio that a picture of so many pixels loses least by."""
-    return min(ratios, key=lambda ratio: abs(log(width / height) - _log(ratio)), default=None)
-
-
-def _log(ratio: str) -> float:
-    width, _, height = ratio.partition(":")
-    return log(float(width) / float(height))
 
 
 def complete_model(context: click.Context, _: click.Parameter, begun: str) -> list[str]:

@@ -21,8 +21,8 @@ _QUIET = ("here", "deleted")
 @click.command(
     epilog=examples(
         "rushes pull --from https://api.pictory.ai --key $PICTORY_KEY",
-        "rushes pull --from https://studio.example --account film-club --watch 10m",
-        "rushes pull --from https://api.pictory.ai --json > pulled.jsonl",
+        "rushes pull --from https://studio.example --key $STUDIO_KEY --account film-club --watch 10m",
+        "rushes pull --from https://api.pictory.ai --key $PICTORY_KEY --json > pulled.jsonl",
     )
 )
 @click.option("--from", "source", metavar="URL", required=True, help="The server whose library it is.")

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from rushes.catalogue import nearest_ratio
 from rushes.cli.downloads import fetch
 from rushes.cli.lookup import library, made
-from rushes.cli.offers import chosen, nearest_ratio, offers, price
+from rushes.cli.offers import chosen, offers, price
 from rushes.cli.sheets import print_item, print_json
 from rushes.cli.sources import Source, film, of_item, picture
 from rushes.cli.tables import credits
@@ -93,7 +94,7 @@ def _ordered(client: Client, asked: Asked, model: Model | None, inputs: Inputs, 
 
 
 def _ratio(model: Model | None, inputs: Inputs) -> str | None:
-    return nearest_ratio(model.aspect_ratios, *inputs.size) if model and inputs.size else None
+    return nearest_ratio(*inputs.size, model.aspect_ratios) if model and model.aspect_ratios and inputs.size else None
 
 
 def _key(asked: Asked, number: int) -> str | None:

@@ -270,6 +270,8 @@ class Tries:
         error = answer.error()
         if may_pass and self.lost:
             raise _lost(self.call, error.sentence.rstrip("."), error.status, error.request_id) from error
+        # Whoever sends it again because it is said to help must not pay for it twice.
+        error.retryable = error.retryable and (repeatable or self.call.method in _HARMLESS)
         raise error
 
     def _note(self, *, lost: bool) -> None:

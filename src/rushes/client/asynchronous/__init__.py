@@ -38,17 +38,18 @@ class AsyncClient:
     """A server's API: that of Rushes, or of the vendor. One client serves many tasks at once.
 
     ``url`` is the server's address, ``key`` opens an account there; ``timeout`` bounds, in seconds, every wait for a
-    connection and for the next byte. A GET that fails is tried again, up to five times in all; a POST only where it is
-    certain that it cannot count twice.
+    connection and for the next byte. A GET that fails is sent again, up to ``tries`` times in all; a POST only where it
+    is certain that it cannot count twice.
 
     Raises:
         InvalidQuery: ``url`` is no address of a server, or ``key`` cannot be a key.
     """
 
-    def __init__(self, url: str, key: str, *, timeout: float = 30.0) -> None:
+    def __init__(self, url: str, key: str, *, timeout: float = 30.0, tries: int = calls.TRIES) -> None:
         self._base = calls.base(url)
         self._key = calls.header(key, "key")
         self._seconds = timeout
+        self._tries = tries
         self._http = httpx2.AsyncClient(timeout=timeout, headers={"User-Agent": calls.USER_AGENT})
         self._announced: bool | None = None
         self.videos = AsyncVideos(self)
@@ -96,7 +97,7 @@ class AsyncClient:
         content_type = CONTENT_TYPES.get(path.suffix.lower())
         if content_type is None:
             raise InvalidQuery(f"{path.name} cannot be an input: its name must end in {', '.join(CONTENT_TYPES)}.")
-        tries = Tries(Call("PUT", "the upload"))
+        tries = Tries(Call("PUT", "the upload", tries=self._tries))
         while True:
             # A new link each time: one takes one file, and it is not known what has become of the one before.
             told = await self.ask("POST", "/media/generateurl", body=_announced(path, content_type))
@@ -123,7 +124,7 @@ class AsyncClient:
             NotWhole: what came is not whole, or not what ``suffix`` (``None``: that of ``to``) says.
             RushesError: the server's answer, where it is no file.
         """
-        call, most = Call("GET", calls.link(url)), 0
+        call, most = Call("GET", calls.link(url), tries=self._tries), 0
         with Part(to, suffix or to.suffix) as part:
             tries = Tries(call)
             while True:
@@ -164,18 +165,18 @@ class AsyncClient:
         params: Mapping[str, object] | None = None,
         body: Mapping[str, object] | None = None,
         idempotency_key: str | None = None,
-        tries: int = calls.TRIES,
+        tries: int | None = None,
         timeout: float = inf,
     ) -> Any:
         """Any call below ``/pictoryapis/v1``, as this client makes them all; the JSON of its answer.
 
-        It is sent up to ``tries`` times, where that is safe; ``timeout`` counts where it is shorter than the client's.
+        ``tries`` and ``timeout`` count instead of the client's, the latter where it is shorter.
 
         Raises:
             RushesError: one class a meaning, as drawn in ``rushes.errors``.
         """
         once = calls.header(idempotency_key or calls.new_key(), "idempotency key") if method == "POST" else ""
-        answer = await self._send(Call(method, path, params or {}, body, once, tries, timeout))
+        answer = await self._send(Call(method, path, params or {}, body, once, tries or self._tries, timeout))
         return answer.json()
 
     async def pages(
@@ -236,13 +237,18 @@ class AsyncClient:
         """Whether the call may be sent again after what came of it."""
         if call.method == "GET" or not calls.doubtful(outcome):
             return True
-        return bool(call.once) and await self.is_rushes()
+        with suppress(RushesError):  # a server that cannot be asked honours nothing as far as we know
+            return bool(call.once) and await self.is_rushes()
+        return False
 
     async def is_rushes(self) -> bool:
-        """Whether the server is a Rushes: it honours idempotency keys, and tells more of jobs."""
+        """Whether the server is a Rushes: it honours idempotency keys, and tells more of jobs.
+
+        Raises:
+            RushesError: it could not be asked.
+        """
         if self._announced is None:
-            with suppress(RushesError):
-                await self._send(Call("GET", "/quota"))
+            await self.quota()
         return bool(self._announced)
 
 

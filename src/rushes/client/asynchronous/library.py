@@ -12,7 +12,7 @@ from rushes.client import calls, items
 from rushes.client.calls import OnBytes
 from rushes.client.items import Image, Job, Json, OnProgress, Page, Video
 from rushes.client.options import Filters, ImageOptions, VideoOptions, params
-from rushes.errors import InvalidQuery, NotFound
+from rushes.errors import InvalidQuery, NotFound, RushesError
 
 if TYPE_CHECKING:
     from rushes.client.asynchronous import AsyncClient
@@ -61,7 +61,17 @@ class _Library(Generic[T]):
         return Job(items.read(items.submitted, answer), "in-progress", None, None, None, None, answer)
 
     async def _made(self, job: Job) -> T:
-        """The item that a completed job made."""
+        """The item that a completed job made: whatever goes wrong in finding it, its file is told."""
+        try:
+            return await self._found(job)
+        except RushesError as error:
+            error.sentence = (
+                f"Job {job.id} is completed, its file is at {job.url}; its item was not found: {error.sentence}"
+            )
+            error.args = (error.sentence,)
+            raise
+
+    async def _found(self, job: Job) -> T:
         if await self._client.is_rushes():
             detail = await self._client.jobs.show(job.id)
             return await self.get(detail.item_id or job.id)
@@ -74,9 +84,7 @@ class _Library(Generic[T]):
                     return item
                 if seen == _NEWEST_ITEMS:
                     break
-        raise NotFound(
-            f"Job {job.id} is completed and its file is at {job.url}, but the library does not list it (yet)."
-        )
+        raise NotFound("The library does not list it (yet).")
 
     async def _link(self, given: str | Path | Video | Image) -> str:
         if isinstance(given, Path):

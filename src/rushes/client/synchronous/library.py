@@ -11,7 +11,7 @@ from rushes.client import calls, items
 from rushes.client.calls import OnBytes
 from rushes.client.items import Image, Job, Json, OnProgress, Page, Video
 from rushes.client.options import Filters, ImageOptions, VideoOptions, params
-from rushes.errors import InvalidQuery, NotFound
+from rushes.errors import InvalidQuery, NotFound, RushesError
 
 if TYPE_CHECKING:
     from rushes.client.synchronous import Client
@@ -60,7 +60,17 @@ class _Library(Generic[T]):
         return Job(items.read(items.submitted, answer), "in-progress", None, None, None, None, answer)
 
     def _made(self, job: Job) -> T:
-        """The item that a completed job made."""
+        """The item that a completed job made: whatever goes wrong in finding it, its file is told."""
+        try:
+            return self._found(job)
+        except RushesError as error:
+            error.sentence = (
+                f"Job {job.id} is completed, its file is at {job.url}; its item was not found: {error.sentence}"
+            )
+            error.args = (error.sentence,)
+            raise
+
+    def _found(self, job: Job) -> T:
         if self._client.is_rushes():
             detail = self._client.jobs.show(job.id)
             return self.get(detail.item_id or job.id)
@@ -73,9 +83,7 @@ class _Library(Generic[T]):
                     return item
                 if seen == _NEWEST_ITEMS:
                     break
-        raise NotFound(
-            f"Job {job.id} is completed and its file is at {job.url}, but the library does not list it (yet)."
-        )
+        raise NotFound("The library does not list it (yet).")
 
     def _link(self, given: str | Path | Video | Image) -> str:
         if isinstance(given, Path):
