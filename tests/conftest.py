@@ -19,7 +19,7 @@ import httpx2
 import psycopg
 import pytest
 
-from rushes import config, ids, store
+from rushes import Client, config, ids, store
 from rushes.store import Store
 from rushes.studio import Studio
 
@@ -139,6 +139,10 @@ class Server:
         """An HTTP client with a key (a new account's, unless one is given)."""
         headers = {"Authorization": self.key() if key is None else key}
         return httpx2.Client(base_url=self.url + V1, headers=headers, timeout=30, trust_env=False)
+
+    def rushes(self, key: str | None = None) -> Client:
+        """The published client with a key, likewise."""
+        return Client(self.url, self.key() if key is None else key)
 
     def key(self, account: str | None = None) -> str:
         """A new key, to a new account unless one is named."""

@@ -12,14 +12,14 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx2
 import pytest
 
-from rushes import config
+from rushes import Client, config
+from rushes.errors import AnswerLost, Unavailable
 from rushes.model import JobState, VideoFiles
 from rushes.store import changes
 from rushes.studio import Studio
-from tests.conftest import V1, Program, answers, free_port, wait_until
+from tests.conftest import Program, answers, free_port, wait_until
 from tests.media.clips import make
 
 JOBS = 200
@@ -93,18 +93,16 @@ def _routes(folder: Path) -> Path:
 
 
 def submit_all(site: Site, key: str) -> list[str]:
-    """Submit so many videos, each under its own idempotency key until it is answered: a cut connection may have made
-    the job, and then the same key finds it.
+    """Submit so many videos with the published client, each under its own idempotency key until it is answered: a cut
+    connection may have made the job, and then the same key finds it.
     """
     accepted: list[str] = []
-    with httpx2.Client(base_url=site.url + V1, headers={"Authorization": key}, timeout=10, trust_env=False) as api:
+    with Client(site.url, key, timeout=10) as client:
         while len(accepted) < JOBS:
             take = f"take {len(accepted)}"
-            with contextlib.suppress(httpx2.TransportError):
-                asked = {"prompt": take, "duration": "5s"}
-                answer = api.post("/aistudio/videos", json=asked, headers={"Idempotency-Key": take})
-                if answer.status_code == 200:
-                    accepted.append(answer.json()["data"]["jobId"])
+            with contextlib.suppress(Unavailable, AnswerLost):
+                job = client.videos.generate(take, duration=5, wait=False, idempotency_key=take)
+                accepted.append(job.id)
     return accepted
 
 
@@ -161,10 +159,13 @@ async def _until(studio: Studio, left: object) -> None:
 
 def _check_answers(site: Site, key: str, accepted: list[str]) -> None:
     wait_until(lambda: answers(site.url), what="the API's return")
-    with httpx2.Client(base_url=site.url + V1, headers={"Authorization": key}, timeout=10, trust_env=False) as api:
-        ends = Counter(api.get(f"/jobs/{job}").json()["data"]["status"] for job in accepted)
+    with Client(site.url, key, timeout=10) as client:
+        ends = Counter(client.jobs.get(job).status for job in accepted)
+        listed = Counter(job.id for job in client.jobs.list())
+        videos = sum(1 for _ in client.videos.list())
     assert set(ends) <= {"completed", "failed"}
-    assert ends["completed"] > JOBS / 2
+    assert ends["completed"] == videos > JOBS / 2
+    assert listed == Counter(accepted)
 
 
 async def _check_rows(studio: Studio, accepted: list[str]) -> None:

@@ -13,7 +13,8 @@ import pytest
 from tests.conftest import Server, serving, wait_until
 
 MEBIBYTE = 2**20
-REQUEST = {"prompt": "a small boat in the rain", "duration": "5s"}
+PROMPT = "a small boat in the rain"
+REQUEST = {"prompt": PROMPT, "duration": "5s"}
 
 
 @contextlib.contextmanager
@@ -49,19 +50,20 @@ def readiness(server: Server) -> httpx2.Response:
 
 def test_a_job_waits_for_room_while_the_library_is_listed(tmp_path: Path) -> None:
     media = tmp_path / "data" / "media"
-    with small_disk(media, 48), serving(tmp_path / "data") as server, server.client() as api:
+    with small_disk(media, 48), serving(tmp_path / "data") as server, server.rushes() as client:
         assert readiness(server).json() == {"status": "ok", "database": "ok", "storage": "ok"}
         with filled(media):
-            job = api.post("/aistudio/videos", json=REQUEST).json()["data"]["jobId"]
+            job = client.videos.generate(PROMPT, duration=5, wait=False).id
             log = tmp_path / f"serve-{server.url.rpartition(':')[2]}.log"
             wait_until(lambda: f"job {job} waits: " in log.read_text(), what="the worker's meeting the full disk")
-            assert api.get(f"/jobs/{job}").json()["data"] == {"status": "in-progress"}
-            assert api.get("/aistudio/videos").json() == {"items": []}
+            assert client.jobs.get(job).status == "in-progress"
+            assert list(client.videos.list()) == []
             answer = readiness(server)
             assert (answer.status_code, answer.json()["database"]) == (503, "ok")
             assert "disk" in answer.json()["storage"]
             assert int(answer.headers["retry-after"]) > 0
-        wait_until(lambda: len(api.get("/aistudio/videos").json()["items"]) == 1, 60, "the video")
+        assert client.jobs.wait(job, timeout=60).status == "completed"
+        assert len(list(client.videos.list())) == 1
         assert readiness(server).status_code == 200
         assert list((media / ".work").iterdir()) == []
 

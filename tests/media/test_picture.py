@@ -209,7 +209,7 @@ NO_IMAGES: dict[str, tuple[Maker, str]] = {
     "two thirds of a jpeg": (noise("JPEG", 2 / 3), "truncated"),
     "two thirds of a webp": (noise("WEBP", 2 / 3), "image"),
     "too many pixels": (bomb(9000), "9000 x 9000 pixels"),
-    "a bomb": (bomb(60_000), "image"),
+    "a bomb": (bomb(60_000), "60000 x 60000 pixels"),
 }
 
 

@@ -32,6 +32,7 @@ from rushes.errors import (
     InputTooLarge,
     InputUnreachable,
     LeaseLost,
+    NotFound,
     RushesError,
     Unreadable,
 )
@@ -84,12 +85,6 @@ class Pulled(NamedTuple):
     size: int = 0
     """Bytes that were fetched for it."""
     sentence: str = ""
-
-
-class Lost(RushesError):
-    """A file is not at the source any more."""
-
-    code = "LOST"
 
 
 @dataclass
@@ -192,7 +187,7 @@ class _Mirror:
             arrival = _Arrival(self, kind, listed, sidecar.of_item(listed, kind))
             entered = await arrival.bring()
             return Pulled(kind, name, Outcome.NEW if entered else Outcome.HERE, arrival.size)
-        except Lost as error:
+        except NotFound as error:
             return Pulled(kind, name, Outcome.LOST, sentence=error.sentence)
         except (Unreadable, InputTooLarge, InputBlocked) as error:
             return Pulled(kind, name, Outcome.DAMAGED, sentence=error.sentence)
@@ -222,7 +217,7 @@ class _Arrival:
             with self.mirror.studio.blobs.workspace() as folder:
                 item = await self._collect(files, folder)
                 await self._keep(item, folder)
-        except (Lost, Unreadable, InputTooLarge, InputBlocked):
+        except (NotFound, Unreadable, InputTooLarge, InputBlocked):
             await self.mirror.studio.drop_files(files)
             raise
         if await self.mirror.studio.bring_in(item, self._parents()):
@@ -255,7 +250,7 @@ class _Arrival:
         stills = [folder / name for name in _MADE]
         for link, name, still in zip(_STILL_LINKS, files.all[1:], stills, strict=False):
             # What is not to be had is made again from the video.
-            with suppress(Lost, InputUnreachable, InputTooLarge, InputBlocked):
+            with suppress(NotFound, InputUnreachable, InputTooLarge, InputBlocked):
                 await self._arrive(link, name, still, self.mirror.studio.config.input_image_bytes)
         arrived = media.Arrival(video, tuple(stills), _seconds(self.listed.get("duration")))
         facts, whole = await self.mirror.examiner.examine(arrived)
@@ -281,7 +276,7 @@ class _Arrival:
             await blobs.copy(name, to)
         else:
             if not isinstance(url, str):
-                raise Lost(f"The source tells no {link} of it.")
+                raise NotFound(f"The source tells no {link} of it.")
             await self._fetch(url, to, max_bytes)
             second = to.with_name(f"{to.name}.kept")
             os.link(to, second)
@@ -296,7 +291,7 @@ class _Arrival:
                 return await self.mirror.fetcher.fetch(url, to, max_bytes=max_bytes, seconds=seconds)
             except InputUnreachable as error:
                 if error.status in _DEAD:
-                    raise Lost(error.sentence) from error
+                    raise NotFound(error.sentence) from error
                 last = error
                 # Spread out, so that all that met the same fault do not come back as one.
                 wait = min(error.retry_after or 0, _LONGEST_PAUSE) + pause * random.uniform(0.5, 1)  # noqa: S311
@@ -331,7 +326,7 @@ class _Arrival:
     async def _input(self, url: str, name: str, to: Path) -> Json:
         try:
             await self._fetch(url, to, self.mirror.studio.config.input_image_bytes, tries=2)
-        except (Lost, InputUnreachable, InputTooLarge, InputBlocked) as error:
+        except (NotFound, InputUnreachable, InputTooLarge, InputBlocked) as error:
             return {"lost": error.sentence}
         size, digest = await _measured(to)
         await self.mirror.studio.blobs.put(name, to)
