@@ -185,6 +185,7 @@ async def _drop_jobs(database: Store) -> None:
     """What was accepted with nobody to work on it is not part of the next figure."""
     async with database.write() as tx:
         await tx.rows("DELETE FROM jobs")
+        await tx.rows("UPDATE accounts SET held = 0, under_way = 0")
 
 
 async def _through(url: str, key: str, database: Store, jobs: int, number: int) -> float:

@@ -33,6 +33,7 @@ _Network = IPv4Network | IPv6Network
 _MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _READ_BYTES = 256 * 1024
+_WRITE_BYTES = 2**20
 _ANSWER_BYTES = 2000
 _HOSTS_KEPT = 16
 
@@ -344,14 +345,18 @@ async def _save(answer: aiohttp.ClientResponse, to: Path, max_bytes: int) -> Non
 
 
 async def _write(answer: aiohttp.ClientResponse, to: Path, max_bytes: int) -> None:
-    received = 0
+    received, held = 0, bytearray()
     # Opened here, not in a thread: a fetch that is cancelled meanwhile would leave the file open.
     with to.open("wb") as file:
         async for chunk in answer.content.iter_any():
             received += len(chunk)
             if received > max_bytes:
                 raise _too_large(answer.url, max_bytes)
-            await asyncio.to_thread(file.write, chunk)
+            held += chunk
+            if len(held) >= _WRITE_BYTES:
+                await asyncio.to_thread(file.write, held)
+                held = bytearray()
+        await asyncio.to_thread(file.write, held)
 
 
 async def _beginning(answer: aiohttp.ClientResponse, end: float) -> str:

@@ -116,7 +116,9 @@ def test_every_code_a_request_can_be_refused_with_is_told(described: Json) -> No
 
 
 def _made(kind: type[RushesError]) -> RushesError:
-    return kind("said", 1) if kind in (TooMany, StillRunning) else kind("said")  # type: ignore[arg-type, call-arg]
+    if kind is StillRunning:
+        return StillRunning("said", "a job")
+    return kind("said", 1) if kind is TooMany else kind("said")
 
 
 def _below(kind: type[RushesError]) -> set[type[RushesError]]:

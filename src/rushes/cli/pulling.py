@@ -33,7 +33,7 @@ _QUIET = ("here", "deleted")
 @click.option("--account", default="default", show_default=True, help="Whose library it goes to; made if it is new.")
 @click.option("--watch", type=Span(), metavar="10m", help="Look again every so often, until Ctrl-C.")
 @click.option(
-    "--at-once", default=8, show_default=True, type=click.IntRange(1, 64), help="Items on their way at a time."
+    "--at-once", default=16, show_default=True, type=click.IntRange(1, 64), help="Items on their way at a time."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object an item.")
 def pull(

@@ -19,6 +19,8 @@ _FORMATS = {".jpg": ("JPEG", b"\xff\xd9"), ".png": ("PNG", b"IEND\xaeB`\x82")}
 # A length that is told rounded to the second may be as far off.
 _ROUNDED = 0.3
 _MOST = 16
+# Those that come within so many seconds share a process.
+_GATHERING = 0.03
 _SECONDS = 30.0
 
 
@@ -54,8 +56,9 @@ class Examiner:
         """
         found: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
         self._waiting.append((arrival, found))
+        await asyncio.sleep(_GATHERING)
         async with self._looking:
-            if not found.done():
+            if self._waiting:  # or another is looking at all there are
                 await self._look()
         return await found
 

@@ -44,7 +44,7 @@ from rushes.studio import Studio
 from rushes.transfer import sidecar
 from rushes.transfer.sidecar import Told
 
-AT_ONCE = 8
+AT_ONCE = 16
 """Items on their way at a time."""
 
 _TRIES = 6
@@ -204,6 +204,8 @@ class _Arrival:
     listed: Json
     told: Told
     size: int = 0
+    resumed: bool = True
+    """Whether a run before may have left files of it."""
     sums: dict[str, str] = field(default_factory=dict)
 
     async def bring(self) -> bool:
@@ -271,18 +273,20 @@ class _Arrival:
     async def _arrive(self, link: str, name: str, to: Path, max_bytes: int) -> None:
         """The file behind a link, kept under its final name at once, and in the folder to be looked at."""
         blobs, url = self.mirror.studio.blobs, self.listed.get(link)
-        was_here = await blobs.stat(name) is not None
+        was_here = self.resumed and await blobs.stat(name) is not None
         if was_here:  # it came whole in a run before
             await blobs.copy(name, to)
+            _, self.sums[link] = await _measured(to)
         else:
+            # It comes first: where it is not, nothing else of the item is.
+            self.resumed = self.resumed and link != "url"
             if not isinstance(url, str):
                 raise NotFound(f"The source tells no {link} of it.")
             await self._fetch(url, to, max_bytes)
             second = to.with_name(f"{to.name}.kept")
-            os.link(to, second)
+            size, self.sums[link] = await _measured(to, second)
+            self.size += size
             await blobs.put(name, second)
-        size, self.sums[link] = await _measured(to)
-        self.size += 0 if was_here else size
 
     async def _fetch(self, url: str, to: Path, max_bytes: int, tries: int = _TRIES) -> None:
         seconds = self.mirror.studio.config.input_seconds + max_bytes / _BYTES_A_SECOND
@@ -391,10 +395,12 @@ def _seconds(duration: object) -> float:
         return -1.0
 
 
-async def _measured(path: Path) -> tuple[int, str]:
-    """Bytes and SHA-256 of a file."""
+async def _measured(path: Path, second: Path | None = None) -> tuple[int, str]:
+    """Bytes and SHA-256 of a file, which gets a ``second`` name on the way."""
 
     def measure() -> tuple[int, str]:
+        if second:
+            os.link(path, second)
         with path.open("rb") as file:
             return path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()
 
