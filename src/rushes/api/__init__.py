@@ -15,7 +15,7 @@ from starlette.routing import Route, request_response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rushes import wire
-from rushes.api import changes, credits, docs, files, health, images, jobs, models, openapi, uploads, videos
+from rushes.api import changes, credits, docs, files, gallery, health, images, jobs, models, openapi, uploads, videos
 from rushes.api.answers import HEADERS, PREFLIGHT, answer
 from rushes.api.library import FirstPages, Known, Listing, OneItem
 from rushes.config import Config
@@ -61,6 +61,12 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/docs": {"GET": docs.show},
 }
 
+PAGES: Mapping[str, Mapping[str, Handler]] = {
+    "/": {"GET": gallery.index},
+    "/gallery/{name}": {"GET": gallery.asset},
+}
+"""The gallery: no part of the API."""
+
 
 def create_app(config: Config) -> ASGIApp:
     """The application; it opens its studio when it starts and closes it when it stops."""
@@ -105,7 +111,7 @@ async def _answered(endpoint: ASGIApp, scope: Scope, receive: Receive, send: Sen
 
 def _application(config: Config) -> Starlette:
     app = Starlette(
-        routes=[Route(path, _Methods(path, handlers)) for path, handlers in ROUTES.items()],
+        routes=[Route(path, _Methods(path, handlers)) for path, handlers in {**ROUTES, **PAGES}.items()],
         lifespan=_lifespan(config),
         exception_handlers={
             RushesError: _told,
