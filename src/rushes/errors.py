@@ -44,6 +44,7 @@
     ├── BadAnswer                   a client's: what came back is no answer of this API
     ├── AnswerLost                  a client's: it was sent, and whether it was taken is not known
     ├── NotWhole                    a client's: a file that did not come whole
+    ├── NotSaved                    a client's: a file here that cannot be written, or read
     ├── StillRunning                a client's: its time to wait is over, the job goes on
     └── StartError                  the program cannot start as it was told to
         ├── BadSetting
@@ -339,6 +340,12 @@ class NotWhole(RushesError):
     """A file did not come whole, or is not what its name says."""
 
     code = "NOT_WHOLE"
+
+
+class NotSaved(RushesError):
+    """A file cannot be written where it is to go, or read where it should be."""
+
+    code = "NOT_SAVED"
 
 
 class StillRunning(RushesError):

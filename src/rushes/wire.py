@@ -422,6 +422,10 @@ def _raised(status: int, told: Mapping[str, Any], sentence: str) -> errors.Rushe
     if isinstance(found, errors.InvalidRequest) and isinstance(fields, list):
         named = [each for each in fields if isinstance(each, dict)]
         found.fields = {str(each.get("name")): str(each.get("errors")) for each in named}
+        # A trace shows the sentence alone: what is wrong with each field belongs to it.
+        complaints = "; ".join(f"{name} {complaint}" for name, complaint in found.fields.items())
+        found.sentence = f"The server does not take this: {complaints}." if complaints else found.sentence
+        found.args = (found.sentence,)
     return found
 
 

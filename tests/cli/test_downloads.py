@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import socket
 import subprocess
@@ -111,7 +112,8 @@ def dripping(url: str) -> Iterator[tuple[str, threading.Event]]:
     host, _, port = url.removeprefix("http://").partition(":")
 
     def carry(client: socket.socket) -> None:
-        with client, socket.create_connection((host, int(port))) as server:
+        # Whoever is at the other end may be gone: that is the point.
+        with contextlib.suppress(OSError), client, socket.create_connection((host, int(port))) as server:
             head = client.recv(65536)
             server.sendall(head.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1))
             is_film = b".mp4" in head.split(b"\r\n")[0]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import click
 
-from rushes.errors import InvalidRequest, JobFailed
+from rushes.errors import JobFailed
 
 if TYPE_CHECKING:
     from rushes.client.synchronous import Client
@@ -38,8 +38,6 @@ def with_client(command: Callable[Concatenate[Client, P], T]) -> Callable[..., T
         with Client(url, key, tries=_TRIES) as client:
             try:
                 return command(client, *args, **options)
-            except InvalidRequest as error:
-                raise _told_in_full(error) from None
             except JobFailed as error:
                 raise JobFailed(f"Job {error.job_id} ended with {error.code}: {error.sentence}") from None
 
@@ -54,9 +52,3 @@ _url_option = click.option(
     help=f"The server.  [default: $RUSHES_URL or {DEFAULT_URL}]",
 )
 _key_option = click.option("--key", envvar="RUSHES_KEY", metavar="KEY", help="The API key.  [default: $RUSHES_KEY]")
-
-
-def _told_in_full(error: InvalidRequest) -> InvalidRequest:
-    """With what is wrong about each field: the sentence alone only names them."""
-    complaints = "; ".join(f"{name} {complaint}" for name, complaint in error.fields.items())
-    return InvalidRequest(f"The server does not take this: {complaints}.", error.fields) if complaints else error

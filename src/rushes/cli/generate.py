@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from rushes.client.synchronous import Client
 
 _MOST_REFERENCES = 3
+_SECONDS = re.compile(r"[0-9]{1,5}(\.[0-9]{1,3})?s?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,8 @@ class Asked:
             yield "--join joins the clips of a --chain."
         if self.output and self.chain and not self.output.is_dir():
             yield f"The clips of a --chain go into a folder, and {self.output} is none."
+        if self.output and self.output.is_dir() and not os.access(self.output, os.W_OK):
+            yield f"Nothing can be written into the folder {self.output}."
         for path in (self.output, self.join):
             if path and not (path.is_dir() and path is self.output):
                 yield from self._of_file(path)
@@ -101,6 +106,10 @@ class Asked:
         suffix = ".png" if self.images else ".mp4"
         if not path.parent.is_dir():
             yield f"There is no folder {path.parent}."
+        elif not os.access(path.parent, os.W_OK):
+            yield f"Nothing can be written into the folder {path.parent}."
+        if path.exists() and not path.is_file() and not path.is_dir():
+            yield f"{path} is there and is no file; name another."
         if path.suffix.lower() not in ("", suffix) or path.is_dir():
             yield f"{path} will be a file of the kind {suffix}: let its name end so."
 
@@ -164,4 +173,6 @@ def generate(client: Client, /, **options: Any) -> None:
 
 
 def _duration(told: str | None) -> str | None:
-    return f"{told}s" if told and told.isdecimal() else told
+    if told is not None and not _SECONDS.fullmatch(told):
+        raise click.BadParameter(f"{told!r} is no length: say seconds, such as 8 or 8s.")
+    return told and f"{told.removesuffix('s')}s"

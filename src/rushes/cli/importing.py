@@ -71,8 +71,8 @@ def import_files(
     does not say is taken from the JSON beside a file, as `rushes export` writes it, then from the file itself, then
     from its name and age.
 
-    A file that is in the library already is left out: after a broken import, give the same command again. Exit 1: at
-    least one file is damaged or refused, and stderr says why; the others are in.
+    A file whose bytes are in the library already is left out: after a broken import, give the same command again. Exit
+    1: at least one file is damaged or refused, and stderr says why; the others are in.
     """
     from rushes.cli.tally import tally
     from rushes.transfer.bring import bring, found

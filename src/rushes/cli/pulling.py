@@ -11,7 +11,8 @@ import click
 from rushes.cli.examples import examples
 from rushes.cli.studio import data_option, in_studio
 from rushes.cli.times import Span
-from rushes.errors import RushesError
+from rushes.cli.waiting import Left
+from rushes.errors import RushesError, Unauthorized
 
 _FAILURES = ("failed",)
 _TOLD = ("lost", "damaged", "failed")
@@ -26,9 +27,7 @@ _QUIET = ("here", "deleted")
     )
 )
 @click.option("--from", "source", metavar="URL", required=True, help="The server whose library it is.")
-@click.option(
-    "--key", envvar="RUSHES_PULL_KEY", required=True, help="The key to it there.  [default: $RUSHES_PULL_KEY]"
-)
+@click.option("--key", envvar="RUSHES_PULL_KEY", help="The key to it there.  [default: $RUSHES_PULL_KEY]")
 @data_option
 @click.option("--account", default="default", show_default=True, help="Whose library it goes to; made if it is new.")
 @click.option("--watch", type=Span(), metavar="10m", help="Look again every so often, until Ctrl-C.")
@@ -37,7 +36,7 @@ _QUIET = ("here", "deleted")
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object an item.")
 def pull(
-    source: str, key: str, data: Path | None, account: str, watch: float | None, at_once: int, as_json: bool
+    source: str, key: str | None, data: Path | None, account: str, watch: float | None, at_once: int, as_json: bool
 ) -> None:
     """Mirror the library of another server, the vendor's or a Rushes, into this one.
 
@@ -49,16 +48,23 @@ def pull(
     At the end it says how many items are new, already here, lost (their link is dead at the source) or damaged (the
     file there is not whole). Exit 1: something could not be fetched now, and another run may.
     """
-    while watch is not None:
-        _try(source, key, data, account, at_once, as_json=as_json)
-        time.sleep(watch)
-    _pull(source, key, data, account, at_once, as_json=as_json)
+    if not key:
+        raise click.UsageError("There is no key: name it with --key, or in RUSHES_PULL_KEY.")
+    try:
+        while watch is not None:
+            _try(source, key, data, account, at_once, as_json=as_json)
+            time.sleep(watch)
+        _pull(source, key, data, account, at_once, as_json=as_json)
+    except KeyboardInterrupt:
+        raise Left("Stopped; the same command goes on from here.") from None
 
 
 def _try(source: str, key: str, data: Path | None, account: str, at_once: int, *, as_json: bool) -> None:
     """A look among many: what goes wrong in it may be right in the next."""
     try:
         _pull(source, key, data, account, at_once, as_json=as_json)
+    except Unauthorized:
+        raise
     except RushesError as error:
         click.echo(f"rushes: {error.sentence}", err=True)
     except click.exceptions.Exit:
@@ -67,8 +73,11 @@ def _try(source: str, key: str, data: Path | None, account: str, at_once: int, *
 
 def _pull(source: str, key: str, data: Path | None, account: str, at_once: int, *, as_json: bool) -> None:
     from rushes.cli.tally import tally
-    from rushes.client import AsyncClient
+    from rushes.client import AsyncClient, Client
     from rushes.transfer.pull import pull as pull_it
+
+    with Client(source, key) as client:  # before a library is made for nothing
+        client.ask("GET", "/aistudio/videos")
 
     with tally("pulling", None, _FAILURES, told=_TOLD, quiet=_QUIET, as_json=as_json) as counted:
 

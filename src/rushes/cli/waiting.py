@@ -50,12 +50,28 @@ def _way_back(job_id: str) -> str:
 
 def _waited(client: Client, job_id: str, timeout: float | None) -> Job:
     if not sys.stderr.isatty():
-        return client.jobs.wait(job_id, timeout=timeout)
+        return client.jobs.wait(job_id, timeout=timeout, on_progress=_Away(job_id))
     with _job_bars() as bars:
         task = bars.add_task("in progress")
         return client.jobs.wait(
             job_id, timeout=timeout, on_progress=lambda progress: bars.update(task, description=_told(progress))
         )
+
+
+class _Away:
+    """Says once, where nobody watches, that the server has gone: a log would else say nothing for hours."""
+
+    def __init__(self, job_id: str) -> None:
+        self._job_id = job_id
+        self._told = False
+
+    def __call__(self, progress: Progress) -> None:
+        from rushes.client.items import AWAY
+
+        is_away = progress.waiting_for == AWAY
+        if is_away and not self._told:
+            click.echo(f"The server does not answer; job {self._job_id} is waited for all the same.", err=True)
+        self._told = is_away
 
 
 def _told(progress: Progress) -> str:

@@ -24,6 +24,7 @@ from rushes.errors import (
     AnswerLost,
     BadAnswer,
     InvalidQuery,
+    NotSaved,
     RushesError,
     ServerUnreachable,
     StillRunning,
@@ -190,6 +191,14 @@ def chunks(path: Path, size: int) -> Iterator[bytes]:
             yield chunk
 
 
+def check_readable(path: Path) -> None:
+    """Raises NotSaved when a file cannot be read."""
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise NotSaved(f"{path} cannot be read: {error.strerror}.") from error
+
+
 def size(path: Path) -> int:
     """Bytes of a file."""
     return path.stat().st_size
@@ -317,8 +326,11 @@ class Wait:
             raise error
         asked = (error.retry_after or 0.0) if isinstance(error, TooMany | Unavailable) else 0.0
         if self.left <= asked:
+            goes_on = (
+                "it goes on" if error is None else "the server does not answer at present, and knows how it stands"
+            )
             raise StillRunning(
-                f"Job {self.job_id} has not ended after {self.timeout:g} seconds; it goes on.", self.job_id
+                f"Job {self.job_id} had not ended after {self.timeout:g} seconds; {goes_on}.", self.job_id
             )
         interval, self.interval = self.interval, min(self.interval * 1.4, _LONGEST_LOOK)
         return max(asked, min(interval, self.left))
@@ -336,7 +348,8 @@ def _lost(call: Call, why: str, status: int | None = None, request_id: str | Non
 
 def unreachable(error: httpx2.RequestError) -> ServerUnreachable:
     """No answer, told for people."""
-    return ServerUnreachable(f"The server did not answer ({_why(error)}); check its address, and that it runs.")
+    where = f"The server at {error.request.url.host}:{error.request.url.port or ''}".rstrip(":")
+    return ServerUnreachable(f"{where} did not answer ({_why(error)}); check its address, and that it runs.")
 
 
 def _why(error: httpx2.RequestError) -> str:

@@ -132,6 +132,9 @@ class Progress:
     """0 to 1, where it is known."""
 
 
+AWAY = "the server to answer"
+"""What a job waits for, as far as can be told, while its server is away."""
+
 OnProgress = Callable[[Progress], object]
 
 

@@ -30,12 +30,12 @@ class VideoOptions(TypedDict, total=False):
 
     model: str | None
     aspect_ratio: str | None
-    duration: str | int | None
+    duration: str | float | None
     """``"8s"``, or seconds."""
     first_frame: str | Path | Video | Image | None
     """A link, a file to upload, or an item: a video gives its last frame."""
     extend: str | Path | Video | None
-    references: Sequence[str | Path | Image]
+    references: Sequence[str | Path | Image] | None
     webhook: str | None
 
 

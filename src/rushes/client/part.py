@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from rushes.errors import NotWhole
+from rushes.errors import NotSaved, NotWhole
 
 _SIGNATURES: Mapping[str, tuple[int, bytes]] = {
     ".mp4": (4, b"ftyp"),
@@ -24,15 +24,21 @@ class Part:
     """Takes what comes of a file until it is whole; goes away with the block when it never is."""
 
     def __init__(self, to: Path, suffix: str) -> None:
-        self.to = to
+        # What a link leads to is meant, not the link. A device or a pipe cannot be replaced by a file, and must not be.
+        self.to = to.resolve() if to.is_symlink() else to
+        if self.to.exists() and not self.to.is_file():
+            raise NotSaved(f"{to} is there and is no file; name another place.")
         self._suffix = suffix.lower()
         self.size = 0
         """Bytes that have come."""
         self.total: int | None = None
         """Bytes of the whole file, once its server has told."""
         self.etag: str | None = None
-        self._path = to.with_name(f".{to.name}.{secrets.token_hex(4)}.part")
-        self._file = self._path.open("wb")
+        self._path = self.to.with_name(f".{self.to.name}.{secrets.token_hex(4)}.part")
+        try:
+            self._file = self._path.open("wb")
+        except OSError as error:
+            raise NotSaved(f"{to} cannot be written: {error.strerror}.") from error
 
     def __enter__(self) -> Self:
         return self

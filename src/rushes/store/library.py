@@ -156,6 +156,12 @@ class Library:
         buried = await many.among(sql, _BURIED, item_ids, account_id=account_id, kind=self.kind)
         return here, {row[0] for row in buried} - here
 
+    async def id_of(self, sql: Rows, account_id: str, file_id: str) -> str | None:
+        """The id of the item these files belong to."""
+        text = f"SELECT id FROM {self.table} WHERE file_id = :file_id AND account_id = :account_id"  # noqa: S608
+        found = await sql.rows(text, account_id=account_id, file_id=file_id)
+        return found[0][0] if found else None
+
     async def has_file(self, sql: Rows, account_id: str, file_id: str) -> bool:
         """Whether the library of that account holds the item these files belong to."""
         text = f"SELECT 1 FROM {self.table} WHERE file_id = :file_id AND account_id = :account_id"  # noqa: S608
@@ -166,6 +172,11 @@ async def file_of(sql: Rows, account_id: str, item_id: str) -> str | None:
     """The uuid in the names of an item's files, of either kind, also when it has been deleted."""
     found = await sql.rows(_FILE, account_id=account_id, id=item_id)
     return found[0][0] if found else None
+
+
+async def was_deleted(sql: Rows, account_id: str, file_id: str) -> bool:
+    """Whether these files belonged to an item that is gone: what is left of them may be swept at any time."""
+    return bool(await sql.rows(_FILE_BURIED, account_id=account_id, file_id=file_id))
 
 
 VIDEOS = Library(Kind.VIDEO)
@@ -219,6 +230,7 @@ INSERT INTO tombstones (account_id, revision, kind, item_id, created, file_id)
 VALUES (:account_id, :revision, :kind, :item_id, :created, :file_id)
 """
 _BURIED = "SELECT item_id FROM tombstones WHERE account_id = :account_id AND kind = :kind AND item_id IN ({})"
+_FILE_BURIED = "SELECT 1 FROM tombstones WHERE account_id = :account_id AND file_id = :file_id"
 _FILE = """
 SELECT file_id FROM videos WHERE account_id = :account_id AND id = :id
 UNION ALL SELECT file_id FROM images WHERE account_id = :account_id AND id = :id

@@ -32,7 +32,7 @@ from rushes.errors import InvalidRequest, LeaseLost, RushesError, StorageFull, U
 from rushes.media.tags import image_tags, video_tags
 from rushes.model import Image, ImageRequest, Item, Kind, Video, VideoRequest
 from rushes.store import accounts
-from rushes.store.library import LIBRARIES
+from rushes.store.library import LIBRARIES, was_deleted
 from rushes.studio import Studio
 from rushes.transfer import sidecar
 from rushes.transfer.sidecar import ENDINGS, LONGEST_MODEL, LONGEST_PROMPT, Told
@@ -206,13 +206,13 @@ class Arrivals:
 
         What was deleted here and is asked for again is another item: the world has been told that the first is gone.
         """
-        kind, told = arrival.kind, arrival.told
         for number in count():
-            own = number == 0 and told.item_id
-            item_id = own or arrival.derived_id(number)
-            here, buried = await self._known(kind, item_id)
-            if item_id not in buried:
-                file_id = item_id if kind is Kind.IMAGE else (own and told.file_id) or ids.uuid()
+            own = number == 0 and arrival.told.item_id
+            item_id, file_id = own or arrival.derived_id(number), arrival.file_id(number)
+            if not own and (held := await LIBRARIES[arrival.kind].id_of(self.studio.store, self.account_id, file_id)):
+                return held, True, file_id  # the same bytes, under whatever name and date
+            here, buried = await self._known(arrival.kind, item_id)
+            if item_id not in buried and not await was_deleted(self.studio.store, self.account_id, file_id):
                 return item_id, item_id in here, file_id
         raise AssertionError
 
@@ -220,7 +220,8 @@ class Arrivals:
         """The item as it will be, its files made in the arrival's folder and announced; ``None``: it is here."""
         width, height, seconds = await arrival.examine()
         files = await self.studio.expect_files(self.account_id, arrival.kind, file_id)
-        if files is None and arrival.kind is Kind.VIDEO:  # another item has them: a sidecar was copied
+        if files is None and arrival.kind is Kind.VIDEO and arrival.told.item_id:
+            # Another item has them: a sidecar was copied.
             files = await self.studio.expect_files(self.account_id, arrival.kind, ids.uuid())
         return None if files is None else arrival.item(item_id, files.file_id, self.account_id, width, height, seconds)
 
@@ -256,6 +257,14 @@ class Arrival:
         own = rf"https?://[^/]+/(?:videos|images)/user/{self.told.account_id}/({_UUID})[_.]"
         links = (self.told.first_frame, self.told.extends, *(self.told.references or ()))
         return frozenset(match[1] for link in links if link and (match := re.match(own, link)))
+
+    def file_id(self, number: int) -> str:
+        """The uuid for its files: the one that is told with its id, else always the same of these bytes, in a row."""
+        if number == 0 and self.told.item_id:
+            return self.told.item_id if self.kind is Kind.IMAGE else self.told.file_id or ids.uuid()
+        if self.kind is Kind.IMAGE:
+            return self.derived_id(number)
+        return ids.derived_uuid(f"sha256:{self.digest}/{number}")
 
     def derived_id(self, number: int) -> str:
         """The id of an item that has none: of these bytes (a video: of that time) always the same, in a row."""

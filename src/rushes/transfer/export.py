@@ -284,7 +284,7 @@ def _replacing(path: Path) -> Iterator[IO[str]]:
 def _claimed(folder: Path, owner: Account) -> Iterator[None]:
     """The folder, for this account and for nobody else at the same time."""
     folder.mkdir(parents=True, exist_ok=True)
-    mark, ours = folder / _MARK, wire.dumps({"version": 1, "account": owner.name}) + "\n"
+    mark, ours = folder / _MARK, wire.dumps({"version": 1, "account": owner.name, "id": owner.id}) + "\n"
     if not mark.exists() and any(folder.iterdir()):
         raise Conflict(f"{folder} holds other things; name a folder that is new or empty, or one exported to before.")
     with mark.open("a+", encoding="utf-8") as file:
@@ -294,7 +294,7 @@ def _claimed(folder: Path, owner: Account) -> Iterator[None]:
             raise Conflict(f"Another export is writing to {folder}; let it end, or name another folder.") from None
         file.seek(0)
         if (said := file.read()) not in ("", ours):
-            raise Conflict(f"{folder} holds the export of another account; name another folder.")
+            raise Conflict(f"{folder} holds the export of another library or account; name another folder.")
         file.write("" if said else ours)
         file.flush()
         yield

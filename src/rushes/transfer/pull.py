@@ -188,11 +188,13 @@ class _Mirror:
             entered = await arrival.bring()
             return Pulled(kind, name, Outcome.NEW if entered else Outcome.HERE, arrival.size)
         except NotFound as error:
-            return Pulled(kind, name, Outcome.LOST, sentence=error.sentence)
+            sentence = error.sentence.replace(" Check the link and send it again.", "")
+            return Pulled(kind, name, Outcome.LOST, sentence=sentence)
         except (Unreadable, InputTooLarge, InputBlocked) as error:
             return Pulled(kind, name, Outcome.DAMAGED, sentence=error.sentence)
         except (InputUnreachable, LeaseLost) as error:
-            return Pulled(kind, name, Outcome.FAILED, sentence=error.sentence)
+            sentence = error.sentence.replace("Check the link and send it again.", "Another run may fetch it.")
+            return Pulled(kind, name, Outcome.FAILED, sentence=sentence)
 
 
 @dataclass

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from rushes import ids
+from rushes.errors import InvalidRequest
 from rushes.model import Files, Kind
 
 ENDINGS: Mapping[Kind, Mapping[str, str]] = {
@@ -74,6 +75,9 @@ class Told:
 def read(file: Path, kind: Kind) -> Told:
     """What the sidecar beside a video or an image tells; nothing where there is none for this kind of file, or where
     it is another program's. A bare item, as the API gives it, is taken too.
+
+    Raises:
+        InvalidRequest: it is no JSON: what it said would be lost.
     """
     told = _object(file.with_suffix(".json"))
     if told.get("kind", kind) != kind:
@@ -87,8 +91,11 @@ def _object(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
             told = json.loads(file.read(_LONGEST_SIDECAR + 1))
-    except (OSError, ValueError, RecursionError):
+    except OSError:
         return {}
+    except (ValueError, RecursionError):
+        complaint = f"{path.name} beside it cannot be read as JSON"
+        raise InvalidRequest(f"{complaint}; mend it, or take it away to import the file as it is.") from None
     return told if isinstance(told, dict) else {}
 
 

@@ -92,11 +92,12 @@ class AsyncClient:
         """Send a file to the server, as an input; its link there.
 
         Raises:
-            InvalidQuery: the end of its name is none of :data:`CONTENT_TYPES`.
+            NotSaved: there is no such file; InvalidQuery: the end of its name is none of :data:`CONTENT_TYPES`.
         """
         content_type = CONTENT_TYPES.get(path.suffix.lower())
         if content_type is None:
             raise InvalidQuery(f"{path.name} cannot be an input: its name must end in {', '.join(CONTENT_TYPES)}.")
+        calls.check_readable(path)
         tries = Tries(Call("PUT", "the upload", tries=self._tries))
         while True:
             # A new link each time: one takes one file, and it is not known what has become of the one before.

@@ -68,7 +68,7 @@ class AsyncJobs:
                 pause = wait.next(None)
             except RushesError as error:
                 pause = wait.next(error)
-                waiting = Progress(job_id, wait.seconds, "in-progress", "the server to answer", None)
+                waiting = Progress(job_id, wait.seconds, "in-progress", items.AWAY, None)
             if on_progress and waiting:
                 on_progress(waiting)
             await sleep(pause)

@@ -142,16 +142,17 @@ class AsyncVideos(_Library[Video]):
 
     async def _body(self, prompt: str, options: VideoOptions) -> Mapping[str, object]:
         first, extend, seconds = options.get("first_frame"), options.get("extend"), options.get("duration")
+        references = options.get("references")
         if isinstance(first, Video):
             first = _last_frame(first)
         return {
             "prompt": prompt,
             "model": options.get("model"),
             "aspectRatio": options.get("aspect_ratio"),
-            "duration": f"{seconds}s" if isinstance(seconds, int) else seconds,
+            "duration": f"{seconds:g}s" if isinstance(seconds, int | float) else seconds,
             "firstFrameImageUrl": await self._link(first) if first else None,
             "extendVideoUrl": await self._link(extend) if extend else None,
-            "referenceImageUrls": [await self._link(each) for each in options.get("references", ())] or None,
+            "referenceImageUrls": None if references is None else [await self._link(each) for each in references],
             "webhook": options.get("webhook"),
         }
 

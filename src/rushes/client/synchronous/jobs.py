@@ -67,7 +67,7 @@ class Jobs:
                 pause = wait.next(None)
             except RushesError as error:
                 pause = wait.next(error)
-                waiting = Progress(job_id, wait.seconds, "in-progress", "the server to answer", None)
+                waiting = Progress(job_id, wait.seconds, "in-progress", items.AWAY, None)
             if on_progress and waiting:
                 on_progress(waiting)
             sleep(pause)

@@ -36,3 +36,6 @@ DROP INDEX videos_file;
 DROP INDEX images_file;
 CREATE UNIQUE INDEX videos_file ON videos (account_id, file_id);
 CREATE UNIQUE INDEX images_file ON images (account_id, file_id);
+
+-- Whether a file was in the library until its item was deleted.
+CREATE INDEX tombstones_file ON tombstones (account_id, file_id);
