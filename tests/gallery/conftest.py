@@ -6,13 +6,26 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from io import BytesIO
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
+from PIL import Image as Picture
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
 
+from rushes import ids
+from rushes.model import Image, ImageRequest, Item, Kind, Video, VideoRequest
+from rushes.studio import Studio
 from tests.conftest import Server
+from tests.media.clips import make
+from tests.transfer.libraries import account_id, entered
+
+Result = TypeVar("Result")
 
 SHOTS = Path(os.environ.get("RUSHES_SCREENSHOTS", Path(__file__).parents[2] / "tests" / "gallery" / "screenshots"))
 """Where screenshots are kept for a person to look at; git does not."""
@@ -49,12 +62,13 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 
 @pytest.fixture
-def visit(context: BrowserContext) -> Callable[..., Page]:
+def visit(context: BrowserContext) -> Iterator[Callable[..., Page]]:
     """Open the gallery of a server, signed in with a key; what goes wrong in the page's own code fails the test."""
+    errors: list[str] = []
 
     def opened(server: Server, key: str | None = None, path: str = "/", viewport: ViewportSize | None = None) -> Page:
         page = context.new_page()
-        page.on("pageerror", lambda error: pytest.fail(f"the page met an error: {error}"))
+        page.on("pageerror", lambda error: errors.append(f"{error}\n{error.stack}"))
         if viewport:
             page.set_viewport_size(viewport)
         if key:
@@ -62,7 +76,9 @@ def visit(context: BrowserContext) -> Callable[..., Page]:
         page.goto(server.url + path)
         return page
 
-    return opened
+    yield opened
+    # Raised in the handler, it would take the browser's driver with it.
+    assert not errors, errors
 
 
 def shot(page: Page, name: str) -> Path:
@@ -71,3 +87,64 @@ def shot(page: Page, name: str) -> Path:
     path = SHOTS / f"{name}.png"
     page.screenshot(path=path)
     return path
+
+
+def apart(act: Callable[[], Result]) -> Result:
+    """Do something in a thread of its own: Playwright's loop runs in this one, and would be in the studio's way."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(act).result()
+
+
+DAY = 86_400_000
+SHAPES = {"16:9": (96, 54), "9:16": (54, 96), "1:1": (64, 64), "4:3": (80, 60)}
+
+
+def stock(server: Server, *told: dict[str, Any], account: str | None = None) -> str:
+    """Enter items into an account (a new one, unless it is named), the first the newest; gives a key to it.
+
+    What is told of an item: ``prompt``, ``kind``, ``shape``, ``age`` in ms, and the fields of its request.
+    """
+    account = account or ids.uuid()
+    key = apart(lambda: server.key(account))
+
+    async def enter(studio: Studio) -> None:
+        owner, now = await account_id(studio, account), await studio.now()
+        for number, one in enumerate(told):
+            item = _item(owner, now - one.pop("age", (number + 1) * 1000), **one)
+            await entered(studio, item, files=_files(item.width, item.height, item.request.kind))
+
+    apart(lambda: server.do(enter))
+    return key
+
+
+def _item(owner: str, created: int, *, shape: str = "16:9", kind: str = "video", **told: Any) -> Item:
+    file_id, (width, height) = ids.uuid(), SHAPES[shape]
+    model = "pixverse5.5" if kind == "video" else "seedream3.0"
+    told = {"prompt": "Waves at dusk", "aspect_ratio": shape, "model": model} | told
+    if kind == "image":
+        asked = ImageRequest(**told)
+        return Image(file_id, owner, None, asked, created, width, height)
+    request = VideoRequest(seconds=5, **told)
+    return Video(ids.item_id(created), owner, file_id, None, request, created, width, height, 1.0)
+
+
+@cache
+def _files(width: int, height: int, kind: Kind) -> tuple[bytes, ...]:
+    """A second of film and its stills, or a picture."""
+    picture, jpeg, png = Picture.new("RGB", (width, height), (width * 2, 90, height * 2)), BytesIO(), BytesIO()
+    picture.save(jpeg, "JPEG")
+    picture.save(png, "PNG")
+    if kind is Kind.IMAGE:
+        return (png.getvalue(),)
+    with tempfile.TemporaryDirectory() as folder:
+        film = make(Path(folder) / "film.mp4", width=width, height=height).read_bytes()
+    return film, jpeg.getvalue(), jpeg.getvalue(), png.getvalue()
+
+
+def mixed(count: int, **told: Any) -> list[dict[str, Any]]:
+    """What to tell of so many items of all shapes, a fifth of them images."""
+    shapes = list(SHAPES)
+    return [
+        {"prompt": f"Number {n}", "shape": shapes[n % 4], "kind": "image" if n % 5 == 4 else "video"} | told
+        for n in range(count)
+    ]

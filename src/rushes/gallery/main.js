@@ -121,6 +121,7 @@ onUnauthorized.add(() => { if (key.get()) ask(WRONG); });
 async function signOut() {
   await (await one()).sendWaiting();
   key.forget();
+  sessionStorage.removeItem("rushes.drafts");
   location.assign("/");
 }
 byId("sign-out").addEventListener("click", signOut);
