@@ -38,8 +38,9 @@ def chromium() -> str | None:
     return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """It ends with its file: while Playwright runs, it holds this process's event loop, and others need theirs."""
     path = chromium()
     if path is None:
         if os.environ.get("RUSHES_TEST_REFUSE_SKIP"):
