@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from typing import Generic, TypeVar
 
@@ -50,9 +51,9 @@ class ItemBody(BaseModel, Generic[M]):
         models: Mapping[str, M] = context(info)["models"]
         return list(dict.fromkeys(choice for model in models.values() for choice in choices(model)))
 
+    @abstractmethod
     def request(self, model: M) -> Asked:
         """The request with the model's defaults filled in."""
-        raise NotImplementedError
 
 
 async def queue(request: Request, body_class: type[ItemBody[M]], models: Mapping[str, M]) -> Response:

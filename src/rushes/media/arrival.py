@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from rushes.errors import Unreadable
+from rushes.errors import RushesError, Unreadable
 from rushes.media.isolate import isolated
 from rushes.media.probe import Facts, Video, check_size, opened
 
@@ -19,6 +19,7 @@ _FORMATS = {".jpg": ("JPEG", b"\xff\xd9"), ".png": ("PNG", b"IEND\xaeB`\x82")}
 # A length that is told rounded to the second may be as far off.
 _ROUNDED = 0.3
 _MOST = 16
+_LOOKERS = 2
 # Those that come within so many seconds share a process.
 _GATHERING = 0.03
 _SECONDS = 30.0
@@ -46,44 +47,47 @@ class Examiner:
 
     def __init__(self) -> None:
         self._waiting: list[tuple[Arrival, asyncio.Future[Found]]] = []
-        self._looking = asyncio.Semaphore(2)
+        self._lookers: set[asyncio.Task[None]] = set()
 
     async def examine(self, arrival: Arrival) -> Found:
         """What it is.
 
         Raises:
-            Unreadable: the MP4 is cut off, or no video.
+            Unreadable: the MP4 is cut off, or no video; Unavailable: no process could be had.
         """
         found: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
         self._waiting.append((arrival, found))
-        await asyncio.sleep(_GATHERING)
-        async with self._looking:
-            if self._waiting:  # or another is looking at all there are
-                await self._look()
+        if len(self._lookers) < _LOOKERS:
+            # A task of its own: whoever asked may be stopped, and the others still get their answers.
+            looker = asyncio.create_task(self._look())
+            self._lookers.add(looker)
+            looker.add_done_callback(self._lookers.discard)
         return await found
 
     async def _look(self) -> None:
-        some, self._waiting = self._waiting[:_MOST], self._waiting[_MOST:]
-        try:
+        await asyncio.sleep(_GATHERING)
+        while self._waiting:
+            some, self._waiting = self._waiting[:_MOST], self._waiting[_MOST:]
             answers = await _together([arrival for arrival, _ in some])
-        except BaseException:  # whoever looked was stopped, or could not: the others look for themselves
-            self._waiting = some + self._waiting
-            raise
-        for (_, found), answer in zip(some, answers, strict=True):
-            if found.cancelled():
-                continue
-            if isinstance(answer, Unreadable):
-                found.set_exception(answer)
-            else:
-                found.set_result(answer)
+            for (_, found), answer in zip(some, answers, strict=True):
+                _answer(found, answer)
 
 
-async def _together(arrivals: Sequence[Arrival]) -> Sequence[Found | Unreadable]:
+def _answer(found: asyncio.Future[Found], answer: Found | RushesError) -> None:
+    if found.done():  # nobody waits for it any more
+        return
+    if isinstance(answer, RushesError):
+        found.set_exception(answer)
+    else:
+        found.set_result(answer)
+
+
+async def _together(arrivals: Sequence[Arrival]) -> Sequence[Found | RushesError]:
     try:
         return await isolated(examine_arrivals, list(arrivals), seconds=_SECONDS * len(arrivals))
-    except Unreadable as error:
-        if len(arrivals) == 1:
-            return [error]
+    except RushesError as error:
+        if len(arrivals) == 1 or not isinstance(error, Unreadable):
+            return [error] * len(arrivals)
         return [(await _together([arrival]))[0] for arrival in arrivals]
 
 
