@@ -27,6 +27,7 @@ export async function showOne(id) {
   const known = loaded().find((item) => item.id === id);
   if (known) return show(known, signal);
   stage.replaceChildren();
+  byId("close").focus();
   viewer.classList.add("bare");
   byId("prompt").textContent = "Loading…";
   try {
@@ -75,9 +76,14 @@ export async function ends() {
   }
 }
 
-async function step(by) {
-  const from = open, next = from && await neighbour(from.id, by);
-  if (next && open === from) go({ item: next.id }, { replace: true, state: history.state });
+let moving = Promise.resolve();
+
+/** On from what the address says, one after the other: whoever presses twice, quickly, comes two further. */
+function step(by) {
+  moving = moving.then(async () => {
+    const from = view().item, next = from && await neighbour(from, by);
+    if (next && view().item === from) go({ item: next.id }, { replace: true, state: history.state });
+  }).catch(() => {});
 }
 
 // --- the player ---
