@@ -6,6 +6,16 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Input(StrEnum):
+    """What a request may bring along, as ``rushes.toml`` spells it."""
+
+    FIRST_FRAME = "first_frame"
+    EXTEND_VIDEO = "extend_video"
+    REFERENCES = "references"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +28,8 @@ class VideoModel:
     durations: tuple[int, ...]
     """Seconds, default first."""
     credits_per_second: Decimal
+    inputs: frozenset[Input] = frozenset(Input)
+    most_references: int = 3
 
     @property
     def aspect_ratios(self) -> tuple[str, ...]:
@@ -83,6 +95,16 @@ IMAGE_MODELS: Mapping[str, ImageModel] = {
     )
 }
 
+
+class Offers(NamedTuple):
+    """What can be asked for, by name."""
+
+    videos: Mapping[str, VideoModel]
+    images: Mapping[str, ImageModel]
+
+
+CATALOGUE = Offers(VIDEO_MODELS, IMAGE_MODELS)
+"""The models of the contract."""
 
 USUAL_RATIOS = ("16:9", "9:16", "1:1", "4:3", "3:4", "3:2", "2:3", "21:9", "9:21", "5:4", "4:5")
 """What a picture of unknown origin is taken to have been asked for."""

@@ -23,7 +23,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from rushes.catalogue import IMAGE_MODELS, VIDEO_MODELS, ImageModel, VideoModel
+from rushes.catalogue import IMAGE_MODELS, VIDEO_MODELS, ImageModel, Input, VideoModel
 from rushes.errors import BadSetting
 from rushes.model import Kind
 
@@ -35,6 +35,9 @@ _ADDRESS = re.compile(r'https?://[^/?#\s"\\\x00-\x1f][^?#\s"\\\x00-\x1f]*')
 
 Credits = Annotated[Decimal, Field(ge=0, max_digits=15, decimal_places=6)]
 """An amount of AI credits: exact to a millionth, which is what the ledger counts in."""
+
+Dollars = Annotated[Decimal, Field(ge=0, max_digits=12, decimal_places=6)]
+"""An amount of US dollars, exact to a millionth."""
 
 Side = Annotated[int, Field(ge=16, le=8192, multiple_of=2)]
 """Pixels: even, because that is how colours are kept in a video, and no more than is read again."""
@@ -63,6 +66,26 @@ class Route(BaseModel):
     """The price of an image."""
     takes_reference: bool = True
     """Whether a model of images takes a reference image."""
+    inputs: frozenset[Input] | None = None
+    """What a video may be made from; without it, what the provider knows of its model."""
+    dollars_per_second: Dollars | None = None
+    """What the provider charges for a video; without it, what the provider's price list says."""
+    dollars: Dollars | None = None
+    """What the provider charges for one item, whatever its length."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Everything else that stands in the table, for the provider."""
+        return dict(self.model_extra or {})
+
+
+class ProviderSettings(BaseModel):
+    """What holds for every route of one provider: a table ``[providers.name]`` of ``rushes.toml``."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    budget: Dollars | None = None
+    """What may be spent there in a month (UTC)."""
 
     @property
     def options(self) -> dict[str, Any]:
@@ -111,8 +134,12 @@ class Config(BaseSettings):
     input_video_bytes: int = Field(default=2**30, gt=0)
     input_seconds: float = Field(default=120, gt=0)
     """Limits of one input: bytes, and seconds to download it."""
+    account_budget: Dollars | None = None
+    """What an account may cost in a month (UTC) at the providers, unless it has a budget of its own."""
     models: dict[str, Route] = {}
     """Routes by model name. None at all: every model is drawn by the sandbox."""
+    providers: dict[str, ProviderSettings] = {}
+    """What holds for all routes of a provider, by the provider's word or dotted path."""
 
     @field_validator("url_aliases", "trusted_proxies", "allow_private_hosts", mode="before")
     @classmethod
@@ -179,14 +206,6 @@ class Config(BaseSettings):
             if name in IMAGE_MODELS or (name not in VIDEO_MODELS and route.kind is Kind.IMAGE)
         }
 
-    @property
-    def offers(self) -> list[tuple[VideoModel | ImageModel, str | None]]:
-        """Every model of the contract and of the operator, with its provider, or ``None`` where it has no route."""
-        videos, images = {**VIDEO_MODELS, **self.video_models}, {**IMAGE_MODELS, **self.image_models}
-        models: dict[str, VideoModel | ImageModel] = {**videos, **images}
-        routes = {name: self.route(name) for name in models}
-        return [(model, route.provider if (route := routes[name]) else None) for name, model in models.items()]
-
     def route(self, model: str) -> Route | None:
         """Where ``model`` goes now; ``None`` when nothing here makes it any more."""
         return self.models.get(model) if self.models else Route(provider=SANDBOX)
@@ -229,6 +248,20 @@ def _image_model(name: str, route: Route) -> ImageModel:
         known.credits if known and route.credits is None else route.credits or Decimal(0),
         known.takes_reference if known else route.takes_reference,
     )
+
+
+def secret(name: str) -> str | None:
+    """A vendor's key: the environment variable of that name, or the text of the file that ``<name>_FILE`` names.
+
+    Raises:
+        BadSetting: the file cannot be read.
+    """
+    if path := os.environ.get(f"{name}_FILE"):
+        try:
+            return Path(path).read_text().strip() or None
+        except OSError as error:
+            raise BadSetting(f"{name}_FILE names a file that cannot be read: {error.strerror}.") from error
+    return os.environ.get(name, "").strip() or None
 
 
 class _SecretFiles(PydanticBaseSettingsSource):

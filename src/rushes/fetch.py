@@ -212,7 +212,7 @@ class Fetcher:
                 async with session.get(target, allow_redirects=False) as answer:
                     if answer.status in _REDIRECTS and "Location" in answer.headers:
                         return _target(answer.headers["Location"], target)
-                    await _save(answer, to, max_bytes)
+                    await save(answer, to, max_bytes)
             except aiohttp.ClientError as error:
                 # Not chained: aiohttp's own words repeat the URL, query and all, and would carry it into a log.
                 raise _failure(error, target, guard, _unreachable) from None
@@ -328,7 +328,8 @@ def _is_plain(host: str) -> bool:
         return _NAME.fullmatch(host) is not None
 
 
-async def _save(answer: aiohttp.ClientResponse, to: Path, max_bytes: int) -> None:
+async def save(answer: aiohttp.ClientResponse, to: Path, max_bytes: int) -> None:
+    """Write what is answered to ``to`` as it comes; raises what :meth:`Fetcher.fetch` does."""
     if answer.status != HTTPStatus.OK:
         error = _unreachable(answer.url, f"it answered {answer.status}")
         error.status, wait = answer.status, answer.headers.get("Retry-After", "")

@@ -49,7 +49,8 @@ MOVES: Mapping[JobState, frozenset[JobState]] = {
     JobState.WAITING: frozenset({JobState.COLLECTING, JobState.FAILED, JobState.CANCELLED}),
     JobState.COLLECTING: frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED}),
     JobState.COMPLETED: frozenset({JobState.CLEANED}),
-    JobState.FAILED: frozenset({JobState.CLEANED}),
+    # A person found the provider's ticket of a job whose outcome was unknown: failed → waiting.
+    JobState.FAILED: frozenset({JobState.WAITING, JobState.CLEANED}),
     JobState.CANCELLED: frozenset({JobState.CLEANED}),
     JobState.CLEANED: frozenset(),
 }
@@ -139,6 +140,12 @@ class Job:
     """Scheme and host the request came to: an input URL that starts with it may be our own."""
     cost: Decimal | None = None
     """What the provider charged, in US dollars; ``None`` while that is unknown, which is not 0."""
+    provider: str = ""
+    """The word of the provider that has it, or will be asked."""
+    estimate: Decimal | None = None
+    """What it was expected to cost at the provider, in US dollars, and is held of the budgets; ``None``: no idea."""
+    cost_source: str | None = None
+    """How ``cost`` is known: ``reported``, by a price list (its name and day), ``settled`` by a person, or ``unknown``."""
     owner: str | None = None
     """The worker that holds it; ``None`` while nobody does."""
     attempt: int = 0
@@ -150,6 +157,8 @@ class Job:
     submitted: int | None = None
     """When the provider gave the ticket."""
     progress: float | None = None
+    position: int | None = None
+    """Its place in the provider's queue."""
     set_back: str | None = None
     """The sentence of the last set-back, while the job waits for it to pass."""
     error_code: str | None = None
@@ -236,6 +245,11 @@ class ImageFiles:
     def inputs(self) -> tuple[str, ...]:
         """Copies of what it was made from, where it came from elsewhere with them; never served."""
         return _inputs(self.account_id, self.file_id)
+
+
+def result_name(account_id: str, job_id: str) -> str:
+    """Where what a provider sent is kept while it is no item yet, or never will be one; never served."""
+    return f"results/{account_id}/{job_id}"
 
 
 def _sidecar(account_id: str, file_id: str) -> str:

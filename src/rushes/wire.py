@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from rushes import errors
-from rushes.catalogue import STYLES, ImageModel, VideoModel
+from rushes.catalogue import STYLES, ImageModel, Input, VideoModel
 from rushes.model import (
     Balance,
     Change,
@@ -346,11 +346,18 @@ def model(model: VideoModel | ImageModel, provider: str | None) -> dict[str, Any
         "sizes": {ratio: list(size) for ratio, size in model.sizes.items()},
     }
     if isinstance(model, VideoModel):
-        inputs = ["firstFrameImageUrl", "extendVideoUrl", "referenceImageUrls"]
+        inputs = [name for name, taken in VIDEO_INPUTS.items() if taken in model.inputs]
         durations = [f"{seconds}s" for seconds in model.durations]
         return {**told, "durations": durations, "creditsPerSecond": number(model.credits_per_second), "inputs": inputs}
     inputs = ["referenceImageUrl"] if model.takes_reference else []
     return {**told, "styles": list(STYLES), "credits": number(model.credits), "inputs": inputs}
+
+
+VIDEO_INPUTS: Mapping[str, Input] = {
+    "firstFrameImageUrl": Input.FIRST_FRAME,
+    "extendVideoUrl": Input.EXTEND_VIDEO,
+    "referenceImageUrls": Input.REFERENCES,
+}
 
 
 def changes(listed: Sequence[Change], since: str, origin: str, *, more: bool) -> dict[str, Any]:

@@ -23,7 +23,7 @@ import pytest
 from rushes import ids
 from rushes.api.openapi import document, examples
 from rushes.api.openapi.markdown import written
-from rushes.config import Config
+from rushes.catalogue import CATALOGUE
 from rushes.model import Image, ImageRequest, Kind, Video
 from rushes.store.library import LIBRARIES
 from rushes.studio import Studio
@@ -31,7 +31,7 @@ from tests.api.library import NOON, account_of, video
 from tests.conftest import Server, serving
 
 FILE = Path(__file__).parents[2] / "docs" / "api.md"
-DOCUMENT = document(Config.model_construct())
+DOCUMENT = document(CATALOGUE)
 OPERATIONS = {
     operation["summary"]: operation for methods in DOCUMENT["paths"].values() for operation in methods.values()
 }

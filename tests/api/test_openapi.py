@@ -19,8 +19,10 @@ from rushes import wire
 from rushes.api import ROUTES, V1
 from rushes.api.answers import HEADERS
 from rushes.api.openapi import document
+from rushes.catalogue import Offers
 from rushes.config import Config
 from rushes.errors import InvalidRequest, JobFailed, RushesError, StillRunning, TooMany
+from rushes.providers.routes import Routes
 from tests.conftest import Server, serving
 
 Json = dict[str, Any]
@@ -65,8 +67,8 @@ def described(request: pytest.FixtureRequest) -> Json:
     return document(configured(request.param))
 
 
-def configured(setup: str) -> Config:
-    return Config.model_validate({"models": SETUPS[setup]})
+def configured(setup: str) -> Offers:
+    return Routes(Config.model_validate({"models": SETUPS[setup]})).offers
 
 
 def fetched(server: Server) -> Json:

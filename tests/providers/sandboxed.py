@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from rushes.model import Kind
-from rushes.providers import Done, Inputs, Order
+from rushes.providers import Done, Inputs, Order, Setup
 from rushes.providers.sandbox import Sandbox
 
 Picture = NDArray[np.uint8]
@@ -50,7 +50,7 @@ def made(wanted: Order, to: Path, sandbox: Sandbox | None = None) -> Path:
     """Submit, poll, download; all through the public methods."""
 
     async def job() -> Path:
-        provider = sandbox or Sandbox({})
+        provider = sandbox or Sandbox(Setup("pixverse5.5"))
         done = await provider.poll(await provider.submit(wanted))
         assert isinstance(done, Done)
         await provider.download(done, to)

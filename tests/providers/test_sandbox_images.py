@@ -25,7 +25,7 @@ from rushes.errors import (
 )
 from rushes.media.probe import examine_image
 from rushes.model import Kind
-from rushes.providers import Done, Inputs, Order, Pending, Refused
+from rushes.providers import Done, Inputs, Order, Pending, Refused, Setup
 from rushes.providers.sandbox import Sandbox
 from rushes.providers.sandbox.ticket import from_text
 from tests.providers.sandboxed import Picture, image, image_order, made, order
@@ -190,11 +190,11 @@ class Clock:
 
 
 def submitted(prompt: str, clock: Clock | None = None) -> str:
-    return asyncio.run(Sandbox({}, now=clock or Clock()).submit(image_order(prompt)))
+    return asyncio.run(Sandbox(Setup("pixverse5.5"), now=clock or Clock()).submit(image_order(prompt)))
 
 
 def polled(ticket: str, clock: Clock) -> Pending | Done | Refused:
-    return asyncio.run(Sandbox({}, now=clock).poll(ticket))
+    return asyncio.run(Sandbox(Setup("pixverse5.5"), now=clock).poll(ticket))
 
 
 def test_an_image_is_done_at_once_and_free() -> None:
@@ -262,7 +262,7 @@ def test_a_delivery_that_is_no_image(word: str, start: bytes, tmp_path: Path) ->
 def test_a_reference_that_is_no_image(tmp_path: Path) -> None:
     (tmp_path / "in.png").write_bytes(b"<html>not found</html>")
     with pytest.raises(InputNotAnImage):
-        asyncio.run(Sandbox({}).submit(image_order(reference=tmp_path / "in.png")))
+        asyncio.run(Sandbox(Setup("pixverse5.5")).submit(image_order(reference=tmp_path / "in.png")))
 
 
 @pytest.mark.parametrize("style", NO_STYLE_AND_EACH)
@@ -275,16 +275,16 @@ def test_no_text_is_too_strange(style: str | None, prompt: str, tmp_path: Path) 
 
 
 def test_a_ticket_carries_kind_and_style() -> None:
-    ticket = from_text(asyncio.run(Sandbox({}).submit(image_order(style="vintage"))))
+    ticket = from_text(asyncio.run(Sandbox(Setup("pixverse5.5")).submit(image_order(style="vintage"))))
     assert (ticket.kind, ticket.style) == (Kind.IMAGE, "vintage")
 
 
 def test_a_ticket_from_before_there_were_images_is_a_videos(tmp_path: Path) -> None:
     Image.new("RGB", (64, 96), "teal").save(tmp_path / "in.png")
     wanted = order(inputs=Inputs(references=(tmp_path / "in.png",)), seconds=1)
-    facts = json.loads(asyncio.run(Sandbox({}).submit(wanted)))
+    facts = json.loads(asyncio.run(Sandbox(Setup("pixverse5.5")).submit(wanted)))
     old = json.dumps({name: value for name, value in facts.items() if name not in ("kind", "style")})
     done = polled(old, Clock())
     assert isinstance(done, Done)
-    asyncio.run(Sandbox({}).download(done, tmp_path / "old.mp4"))
+    asyncio.run(Sandbox(Setup("pixverse5.5")).download(done, tmp_path / "old.mp4"))
     assert (tmp_path / "old.mp4").read_bytes() == made(wanted, tmp_path / "new.mp4").read_bytes()

@@ -19,7 +19,7 @@ from rushes.errors import (
     ProviderFailed,
     ProviderUnreachable,
 )
-from rushes.providers import Done, Inputs, Pending, Refused
+from rushes.providers import Done, Inputs, Pending, Refused, Setup
 from rushes.providers.sandbox import Sandbox
 from rushes.providers.sandbox.orders import WORDS
 from tests.providers.sandboxed import decoded, made, order, scenery
@@ -36,12 +36,12 @@ class Clock:
 
 
 def submitted(prompt: str, clock: Clock | None = None) -> str:
-    return asyncio.run(Sandbox({}, now=clock or Clock()).submit(order(prompt)))
+    return asyncio.run(Sandbox(Setup("pixverse5.5"), now=clock or Clock()).submit(order(prompt)))
 
 
 def polled(ticket: str, clock: Clock) -> Pending | Done | Refused:
     """By another instance than the one that took the order."""
-    return asyncio.run(Sandbox({}, now=clock).poll(ticket))
+    return asyncio.run(Sandbox(Setup("pixverse5.5"), now=clock).poll(ticket))
 
 
 def test_an_order_is_done_at_the_first_poll() -> None:
@@ -53,21 +53,21 @@ def test_a_ticket_needs_nothing_that_was_there_at_submit(tmp_path: Path) -> None
     files = tmp_path / "files"
     files.mkdir()
     scenery(320, 480).save(files / "in.png")
-    sandbox = Sandbox({})
+    sandbox = Sandbox(Setup("pixverse5.5"))
     ticket = asyncio.run(
         sandbox.submit(order(inputs=Inputs(first_frame=files / "in.png", references=(files / "in.png",))))
     )
     shutil.rmtree(files)
-    done = asyncio.run(Sandbox({}).poll(ticket))
+    done = asyncio.run(Sandbox(Setup("pixverse5.5")).poll(ticket))
     assert isinstance(done, Done)
     (tmp_path / "a.mp4").write_bytes(b"what was here before")
-    asyncio.run(Sandbox({}).download(done, tmp_path / "a.mp4"))
+    asyncio.run(Sandbox(Setup("pixverse5.5")).download(done, tmp_path / "a.mp4"))
     assert len(decoded(tmp_path / "a.mp4").frames) == 48
 
 
 def test_it_takes_as_long_as_its_option_says() -> None:
     clock = Clock()
-    sandbox = Sandbox({"takes": 4}, now=clock)
+    sandbox = Sandbox(Setup("pixverse5.5", options={"takes": 4}), now=clock)
     ticket = asyncio.run(sandbox.submit(order()))
     clock.time += 1
     assert asyncio.run(sandbox.poll(ticket)) == Pending(0.5, 0.25)
@@ -78,7 +78,7 @@ def test_it_takes_as_long_as_its_option_says() -> None:
 @pytest.mark.parametrize("options", [{"takes": "long"}, {"takes": -1}, {"speed": 2}])
 def test_an_option_it_does_not_know_is_refused(options: dict[str, object]) -> None:
     with pytest.raises(BadSetting):
-        Sandbox(options)
+        Sandbox(Setup("pixverse5.5", options=options))
 
 
 # --- inputs that are not what they should be ---
@@ -90,20 +90,20 @@ def test_a_file_that_is_no_image(tmp_path: Path, content: bytes) -> None:
     bad.write_bytes(content)
     for files in (Inputs(first_frame=bad), Inputs(references=(bad,))):
         with pytest.raises(InputNotAnImage):
-            asyncio.run(Sandbox({}).submit(order(inputs=files)))
+            asyncio.run(Sandbox(Setup("pixverse5.5")).submit(order(inputs=files)))
 
 
 def test_an_image_cut_short(tmp_path: Path) -> None:
     scenery(300, 300).save(tmp_path / "in.jpg")
     (tmp_path / "in.jpg").write_bytes((tmp_path / "in.jpg").read_bytes()[:4000])
     with pytest.raises(InputNotAnImage):
-        asyncio.run(Sandbox({}).submit(order(inputs=Inputs(first_frame=tmp_path / "in.jpg"))))
+        asyncio.run(Sandbox(Setup("pixverse5.5")).submit(order(inputs=Inputs(first_frame=tmp_path / "in.jpg"))))
 
 
 def test_a_file_that_is_no_video(tmp_path: Path) -> None:
     (tmp_path / "in.mp4").write_bytes(b"<html>not found</html>")
     with pytest.raises(InputNotAVideo):
-        asyncio.run(Sandbox({}).submit(order(inputs=Inputs(extend_video=tmp_path / "in.mp4"))))
+        asyncio.run(Sandbox(Setup("pixverse5.5")).submit(order(inputs=Inputs(extend_video=tmp_path / "in.mp4"))))
 
 
 def test_a_video_cut_short_is_extended_from_what_is_left(tmp_path: Path) -> None:

@@ -5,25 +5,24 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rushes.providers import Done, Order, Pending, Refused
+from rushes.providers import Done, Order, Pending, Provider, Refused, Setup
 
 Step = object
 """What one call does: raise it, wait for it, or answer it."""
 
 
-class Scripted:
+class Scripted(Provider):
     """Does what a test has written for it, call by call; the last line of a script holds for ever after.
 
     The test that opens the studio finds it there (``studio.routes.provider(model)``) and writes ``submits``,
     ``polls`` and ``downloads``. Option ``idempotent``; ``calls`` is what it was asked, in order.
     """
 
-    def __init__(self, options: Mapping[str, Any]) -> None:
-        self.idempotent = bool(options.get("idempotent", False))
+    def __init__(self, setup: Setup) -> None:
+        self.idempotent = bool(setup.options.get("idempotent", False))
         self.submits: list[Step] = ["a ticket"]
         self.polls: list[Step] = [Done("a source")]
         self.downloads: list[Step] = []
@@ -60,7 +59,7 @@ async def _play(script: list[Step]) -> Step:
     return step
 
 
-class Slow:
+class Slow(Provider):
     """For real processes: notes each submission in ``folder``, then waits at each gate that is not open.
 
     The gates are the files ``submit``, ``poll`` and ``download`` in ``folder``; beside them lies ``clip.mp4``. What
@@ -69,8 +68,8 @@ class Slow:
 
     idempotent = False
 
-    def __init__(self, options: Mapping[str, Any]) -> None:
-        self._folder = Path(options["folder"])
+    def __init__(self, setup: Setup) -> None:
+        self._folder = Path(setup.options["folder"])
 
     async def submit(self, order: Order) -> str:
         with (self._folder / "submissions").open("a") as log:

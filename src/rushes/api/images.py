@@ -47,4 +47,4 @@ class ImageBody(ItemBody[ImageModel]):
 
 async def submit(request: Request) -> Response:
     """``POST``: queue an image."""
-    return await queue(request, ImageBody, request.state.studio.config.image_models)
+    return await queue(request, ImageBody, request.state.studio.routes.offers.images)

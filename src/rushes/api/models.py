@@ -15,4 +15,4 @@ async def page(request: Request) -> Response:
     """``GET``: every model of the contract and of the operator, with what it takes and whether it is configured."""
     studio: Studio = request.state.studio
     await auth.account(studio, dict(request.scope["headers"]))
-    return listing(request, {"items": [wire.model(model, provider) for model, provider in studio.config.offers]})
+    return listing(request, {"items": [wire.model(model, provider) for model, provider in studio.routes.listed]})

@@ -8,12 +8,13 @@ from pydantic import Field, StrictStr, ValidationInfo, field_validator
 from starlette.requests import Request
 from starlette.responses import Response
 
+from rushes import wire
 from rushes.api.bodies import Url, context, one_of, wrong
 from rushes.api.queue import ItemBody, queue
 from rushes.catalogue import DEFAULT_VIDEO_MODEL, VideoModel
 from rushes.model import VideoRequest
 
-_INPUTS = ("firstFrameImageUrl", "extendVideoUrl", "referenceImageUrls")
+_INPUTS = wire.VIDEO_INPUTS
 
 
 class VideoBody(ItemBody[VideoModel]):
@@ -43,6 +44,16 @@ class VideoBody(ItemBody[VideoModel]):
             raise wrong(f"only one of {', '.join(given)} can be given")
         return value
 
+    @field_validator(*_INPUTS)
+    @classmethod
+    def _taken(cls, value: Any, info: ValidationInfo) -> Any:
+        model, name = cls.asked_model(info), info.field_name or ""
+        if model and _INPUTS[name] not in model.inputs:
+            raise wrong(f"is not taken by {model.name} on this server; leave it away or choose another model")
+        if model and name == "referenceImageUrls" and len(value) > model.most_references:
+            raise wrong(f"can be at most {model.most_references} for {model.name} on this server")
+        return value
+
     def request(self, model: VideoModel) -> VideoRequest:
         """The request with the model's defaults filled in."""
         return VideoRequest(
@@ -59,4 +70,4 @@ class VideoBody(ItemBody[VideoModel]):
 
 async def submit(request: Request) -> Response:
     """``POST``: queue a video."""
-    return await queue(request, VideoBody, request.state.studio.config.video_models)
+    return await queue(request, VideoBody, request.state.studio.routes.offers.videos)

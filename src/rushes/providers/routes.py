@@ -1,21 +1,27 @@
-"""From a model's name to the provider that makes it, imported on first use."""
+"""From a model's name to the provider that makes it, imported on first use; and what this server offers for it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
 from importlib import import_module
-from typing import cast
 
-from rushes.config import Config
+from rushes.catalogue import CATALOGUE, ImageModel, Input, Offers, VideoModel
+from rushes.config import Config, Route, secret
 from rushes.errors import BadSetting, ModelUnavailable
-from rushes.providers import Provider
+from rushes.model import Kind
+from rushes.providers import Price, Provider, Setup
 
 PROVIDERS: Mapping[str, str] = {
     "sandbox": "rushes.providers.sandbox:Sandbox",
+    "openai_compatible": "rushes.providers.openai_compatible:OpenAICompatible",
+    "fal": "rushes.providers.fal:Fal",
+    "pixverse": "rushes.providers.pixverse:PixVerse",
+    "google": "rushes.providers.google:Google",
+    "replicate": "rushes.providers.replicate:Replicate",
+    "diffusers": "rushes.providers.diffusers:Diffusers",
 }
-
-
-_VERBS = ("submit", "poll", "download")
 
 
 class Routes:
@@ -23,32 +29,118 @@ class Routes:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._made: dict[str, Provider] = {}
+        self._made: dict[tuple[str, str], Provider] = {}
 
-    def provider(self, model: str) -> Provider:
-        """The provider that makes ``model``.
+    def name(self, model: str) -> str:
+        """The word of the provider that makes ``model`` now.
 
         Raises:
             ModelUnavailable: nothing is configured for it (any more).
         """
-        if model not in self._made:
-            self._made[model] = self._make(model)
-        return self._made[model]
+        return self._route(model).provider
 
-    def check(self) -> None:
-        """Import every provider that is named, so that a wrong name is told at start and not in a job.
+    def provider(self, model: str, name: str | None = None) -> Provider:
+        """The provider that makes ``model``; with the ``name`` of another, the one that took an order for it before
+        the route was changed.
 
         Raises:
-            BadSetting: a provider cannot be imported.
+            ModelUnavailable: nothing is configured for it (any more).
         """
-        for model in self._config.models:
-            self.provider(model)
+        route = self._route(model)
+        name = name or route.provider
+        if (model, name) not in self._made:
+            self._made[model, name] = self._make(model, name, route if name == route.provider else None)
+        return self._made[model, name]
 
-    def _make(self, model: str) -> Provider:
+    def check(self) -> None:
+        """Make every provider that is named, so that a wrong name is told at start and not in a job.
+
+        Raises:
+            BadSetting: a provider cannot be imported, or not with these settings; or its price is not known and
+                must be, because there is a budget.
+        """
+        for model, route in self._config.models.items():
+            self.provider(model)
+            settings = self._config.providers.get(route.provider)
+            limited = self._config.account_budget is not None or (settings and settings.budget is not None)
+            if limited and self.price(model) is None:
+                raise BadSetting(
+                    f'models."{model}" has no known price, and there is a budget to keep; give the route a '
+                    "dollars_per_second (or dollars, an item)."
+                )
+
+    def price(self, model: str) -> Price | None:
+        """What ``model`` costs at its provider: the route's own figure, or else the provider's price list."""
+        route = self._config.route(model)
+        if route is not None and route.dollars is not None:
+            return Price(route.dollars, per_second=False, table="rushes.toml")
+        if route is not None and route.dollars_per_second is not None:
+            return Price(route.dollars_per_second, per_second=True, table="rushes.toml")
+        return self.provider(model).price
+
+    @cached_property
+    def offers(self) -> Offers:
+        """What can be asked for here: as the route says, or its provider, or else the catalogue."""
+        config = self._config
+        return Offers(
+            {name: self._video(model) for name, model in config.video_models.items()},
+            {name: self._image(model) for name, model in config.image_models.items()},
+        )
+
+    @cached_property
+    def listed(self) -> list[tuple[VideoModel | ImageModel, str | None]]:
+        """Every model of the contract and of the operator, with its provider, or ``None`` where it has no route."""
+        here = self.offers
+        models: dict[str, VideoModel | ImageModel] = {**CATALOGUE.videos, **here.videos}
+        models |= {**CATALOGUE.images, **here.images}
+        routes = {name: self._config.route(name) for name in models}
+        return [(model, route.provider if (route := routes[name]) else None) for name, model in models.items()]
+
+    def takes(self, model: str) -> frozenset[Input]:
+        """What the provider itself makes a video of ``model`` from."""
+        route = self._route(model)
+        return self.provider(model).capabilities.inputs if route.inputs is None else route.inputs
+
+    def _by_last_frame(self, model: str) -> frozenset[Input]:
+        """A video can be continued wherever one can open with a picture: its last frame is one."""
+        return frozenset({Input.EXTEND_VIDEO} if Input.FIRST_FRAME in self.takes(model) else {})
+
+    async def close(self) -> None:
+        """Close every provider that was made."""
+        for provider in self._made.values():
+            await provider.close()
+
+    def _route(self, model: str) -> Route:
         route = self._config.route(model)
         if route is None:
             raise ModelUnavailable(f'{model} has no provider here any more; add [models."{model}"] to rushes.toml.')
-        return _class(model, route.provider)(route.options)
+        return route
+
+    def _make(self, model: str, name: str, route: Route | None) -> Provider:
+        settings = self._config.providers.get(name)
+        setup = Setup(
+            model=model,
+            kind=Kind.IMAGE if model in self._config.image_models else Kind.VIDEO,
+            options={**(settings.options if settings else {}), **(route.options if route else {})},
+            secret=secret,
+            allow_private_hosts=self._config.allow_private_hosts,
+        )
+        return _class(model, name)(setup)
+
+    def _video(self, model: VideoModel) -> VideoModel:
+        route, can = self._route(model.name), self.provider(model.name).capabilities
+        return replace(
+            model,
+            sizes=model.sizes if route.sizes else can.sizes or model.sizes,
+            durations=model.durations if route.durations else can.durations or model.durations,
+            inputs=self.takes(model.name) | self._by_last_frame(model.name),
+            most_references=can.most_references,
+        )
+
+    def _image(self, model: ImageModel) -> ImageModel:
+        route, can = self._route(model.name), self.provider(model.name).capabilities
+        takes = model.takes_reference and Input.REFERENCES in can.inputs
+        return replace(model, sizes=model.sizes if route.sizes else can.sizes or model.sizes, takes_reference=takes)
 
 
 def _class(model: str, name: str) -> type[Provider]:
@@ -57,9 +149,9 @@ def _class(model: str, name: str) -> type[Provider]:
         found = getattr(import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise _wrong(model, name, f"cannot be imported ({error})") from error
-    if not isinstance(found, type) or not all(hasattr(found, verb) for verb in _VERBS):
-        raise _wrong(model, name, f"is no class with {', '.join(_VERBS)}")
-    return cast("type[Provider]", found)
+    if not isinstance(found, type) or not issubclass(found, Provider):
+        raise _wrong(model, name, "is no subclass of rushes.providers.Provider")
+    return found
 
 
 def _wrong(model: str, name: str, why: str) -> BadSetting:

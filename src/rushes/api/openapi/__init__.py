@@ -19,7 +19,7 @@ from rushes.api.openapi.operation import Paths
 from rushes.api.openapi.samples import sampled
 from rushes.api.openapi.server import server
 from rushes.api.openapi.webhooks import webhooks
-from rushes.config import Config
+from rushes.catalogue import Offers
 from rushes.studio import Studio
 
 Document = dict[str, Any]
@@ -70,9 +70,9 @@ class Kept:
     def text(self, request: Request) -> str:
         """The text, with links to where it was asked for."""
         studio: Studio = request.state.studio
-        offered = repr(studio.config.offers)
+        offered = repr(studio.routes.offers)
         if offered not in self._texts:
-            self._texts = {offered: self._write(document(studio.config))}
+            self._texts = {offered: self._write(document(studio.routes.offers))}
         origin = auth.origin(studio.config, request.scope, dict(request.scope["headers"]))
         # As for an item's links: nothing that an address may hold has a meaning in JSON. A page has it escaped.
         return self._texts[offered].replace(examples.ORIGIN, self._spell(origin))
@@ -86,8 +86,8 @@ async def show(request: Request) -> Response:
     return Response(_kept.text(request), media_type="application/json")
 
 
-def document(config: Config) -> Document:
-    """The API of a server that is set up so, in OpenAPI 3.1, as if it listened on :data:`examples.ORIGIN`."""
+def document(offers: Offers) -> Document:
+    """The API of a server that makes these, in OpenAPI 3.1, as if it listened on :data:`examples.ORIGIN`."""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -100,17 +100,17 @@ def document(config: Config) -> Document:
         "servers": [{"url": examples.ORIGIN, "description": "This server."}],
         "security": [{"key": []}, {"bearer": []}],
         "tags": [{"name": name, "description": said} for name, said in _TAGS.items()],
-        "paths": sampled(_paths(config)),
+        "paths": sampled(_paths(offers)),
         "webhooks": webhooks(),
-        "components": _components(config),
+        "components": _components(offers),
     }
 
 
-def _paths(config: Config) -> Paths:
-    return {**library(config), **jobs(), **account(), **uploads(), **files(), **server()}
+def _paths(offers: Offers) -> Paths:
+    return {**library(offers), **jobs(), **account(), **uploads(), **files(), **server()}
 
 
-def _components(config: Config) -> dict[str, Any]:
+def _components(offers: Offers) -> dict[str, Any]:
     return {
         "securitySchemes": {
             "key": {"type": "apiKey", "in": "header", "name": "Authorization", "description": _KEY},
@@ -118,5 +118,5 @@ def _components(config: Config) -> dict[str, Any]:
         },
         "headers": dict(responses.headers()),
         "responses": dict(responses.refusals()),
-        "schemas": {**requests.shapes(config.video_models, config.image_models), **schemas.schemas()},
+        "schemas": {**requests.shapes(offers.videos, offers.images), **schemas.schemas()},
     }

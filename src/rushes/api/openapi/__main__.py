@@ -4,6 +4,6 @@ import sys
 
 from rushes.api.openapi import document
 from rushes.api.openapi.markdown import written
-from rushes.config import Config
+from rushes.catalogue import CATALOGUE
 
-sys.stdout.write(written(document(Config.model_construct())))
+sys.stdout.write(written(document(CATALOGUE)))

@@ -25,18 +25,17 @@ from rushes.api.openapi.operation import (
 )
 from rushes.api.openapi.responses import given
 from rushes.api.openapi.schemas import Schema
-from rushes.catalogue import DEFAULT_IMAGE_MODEL, DEFAULT_VIDEO_MODEL, STYLES, ImageModel, VideoModel
-from rushes.config import Config
+from rushes.catalogue import DEFAULT_IMAGE_MODEL, DEFAULT_VIDEO_MODEL, STYLES, ImageModel, Offers, VideoModel
 from rushes.model import Kind
 
 
-def library(config: Config) -> Paths:
+def library(offers: Offers) -> Paths:
     """The two libraries, with the models of this server."""
-    return {**_videos(config), **_images(config)}
+    return {**_videos(offers), **_images(offers)}
 
 
-def _videos(config: Config) -> Paths:
-    models = config.video_models
+def _videos(offers: Offers) -> Paths:
+    models = offers.videos
     return {
         f"{V1}/aistudio/videos": {
             "get": _list(Kind.VIDEO, parameters.filters(Kind.VIDEO, models.values())),
@@ -46,8 +45,8 @@ def _videos(config: Config) -> Paths:
     }
 
 
-def _images(config: Config) -> Paths:
-    models = config.image_models
+def _images(offers: Offers) -> Paths:
+    models = offers.images
     return {
         f"{V1}/aistudio/images": {
             "get": _list(Kind.IMAGE, parameters.filters(Kind.IMAGE, models.values())),

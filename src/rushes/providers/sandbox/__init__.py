@@ -7,14 +7,13 @@ worker on any host can draw it, as often as it likes, and gets the same bytes.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 from rushes.errors import BadSetting, JobFailed, ProviderFailed, ProviderUnreachable, Unreadable
 from rushes.media.isolate import isolated
-from rushes.providers import Done, Order, Pending, Refused
+from rushes.providers import Done, Order, Pending, Price, Provider, Refused, Setup
 from rushes.providers.sandbox import inputs, orders
 from rushes.providers.sandbox.delivery import deliver
 from rushes.providers.sandbox.orders import Wishes, wishes
@@ -29,13 +28,16 @@ _DRAWING = 300.0
 _FREE = Decimal(0)
 
 
-class Sandbox:
+class Sandbox(Provider):
     """Draws what was ordered. The option ``takes`` is how many seconds it pretends to work on each order (0)."""
 
     idempotent = True
 
-    def __init__(self, options: Mapping[str, Any], *, now: Callable[[], float] = time.time) -> None:
+    price = Price(_FREE, per_second=False, table="sandbox")
+
+    def __init__(self, setup: Setup, *, now: Callable[[], float] = time.time) -> None:
         """``now`` is the clock, in seconds since 1970; raises :class:`BadSetting` for an option it does not know."""
+        options = setup.options
         takes = options.get("takes", 0)
         if set(options) - {"takes"} or not isinstance(takes, int | float) or takes < 0:
             raise BadSetting("The sandbox has one option: takes, the seconds that it works on each order.")
@@ -89,6 +91,14 @@ class Sandbox:
     def _ended(self, asked: Wishes, ticket: str) -> Done | Refused:
         errors: list[JobFailed] = [orders.AT_POLL[word]() for word in asked.words if word in orders.AT_POLL]
         return Refused(errors[0], _FREE) if errors else Done(ticket, _FREE)
+
+    async def cancel(self, ticket: str) -> Decimal | None:
+        """Nothing is under way: it costs nothing."""
+        return _FREE
+
+    async def check(self) -> str | None:
+        """Always."""
+        return "the sandbox draws here, and costs nothing"
 
     async def download(self, done: Done, to: Path) -> None:
         """Draw the video or image into ``to``; raises :class:`ProviderFailed` if this host cannot."""

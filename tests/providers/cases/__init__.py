@@ -1,0 +1,10 @@
+"""The providers that the contract suite runs."""
+
+from __future__ import annotations
+
+from tests.providers.cases import openai_compatible
+from tests.providers.cases.case import Case
+
+CASES: list[Case] = [
+    *openai_compatible.CASES,
+]

@@ -1,0 +1,357 @@
+"""What every provider of a vendor's must do, tried against a real server that plays the vendor and its mistakes."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from rushes.catalogue import Input
+from rushes.errors import (
+    BadSetting,
+    ContentRejected,
+    JobFailed,
+    ModelRetired,
+    ModelUnavailable,
+    ProviderFailed,
+    ProviderUnreachable,
+)
+from rushes.model import Kind
+from rushes.providers import Delivered, Done, Inputs, Order, Pending, Provider, Refused
+from tests.media.clips import make
+from tests.providers.cases import CASES
+from tests.providers.cases.case import Case
+from tests.servers.fake import KEY, Fake, answers, cuts_off, garbles, redirects, stops_halfway
+
+pytestmark = pytest.mark.anyio
+
+JOB = "6e6b7a3c-0b0e-4a0e-9a55-1f5b1c2d3e4f"
+POLLED = [case for case in CASES if case.polls]
+
+
+@dataclass
+class Stage:
+    """One provider and its vendor."""
+
+    case: Case
+    fake: Fake
+    provider: Provider
+    folder: Path
+
+    def order(self, **facts: Any) -> Order:
+        video = self.case.kind is Kind.VIDEO
+        usual: dict[str, Any] = {
+            "job_id": JOB,
+            "model": self.case.model,
+            "prompt": "a red fox in snow",
+            "aspect_ratio": "9:16",
+            "width": 720,
+            "height": 1280,
+            "seconds": 8 if video else 0,
+            "kind": self.case.kind,
+            "result": self.folder / "delivered",
+        }
+        return Order(**{**usual, **facts})
+
+    async def made(self, order: Order | None = None) -> bytes:
+        """The finished file, by whichever way it comes."""
+        ticket = await self.provider.submit(order or self.order())
+        if isinstance(ticket, Delivered):
+            return (self.folder / "delivered").read_bytes()
+        done = await self.polled(ticket)
+        assert isinstance(done, Done), done
+        await self.provider.download(done, self.folder / "result")
+        return (self.folder / "result").read_bytes()
+
+    async def polled(self, ticket: str) -> Done | Refused:
+        for _ in range(20):
+            answer = await self.provider.poll(ticket)
+            if not isinstance(answer, Pending):
+                return answer
+        raise AssertionError("it never ends")
+
+    async def ticket(self) -> str:
+        ticket = await self.provider.submit(self.order())
+        assert isinstance(ticket, str)
+        return ticket
+
+    def picture(self, name: str, width: int = 300, height: int = 200, colour: str = "red") -> Path:
+        Image.new("RGB", (width, height), colour).save(self.folder / name, "JPEG")
+        return self.folder / name
+
+
+@pytest.fixture(scope="session")
+def film(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return make(tmp_path_factory.mktemp("film") / "film.mp4", width=64, height=112, frames=12).read_bytes()
+
+
+@pytest.fixture(scope="session")
+def picture() -> bytes:
+    made = io.BytesIO()
+    Image.new("RGB", (72, 128), "blue").save(made, "PNG")
+    return made.getvalue()
+
+
+@pytest.fixture(params=CASES, ids=lambda case: case.name)
+async def stage(request: pytest.FixtureRequest, film: bytes, picture: bytes, tmp_path: Path) -> AsyncIterator[Stage]:
+    async with AsyncExitStack() as stack:
+        case: Case = request.param
+        fake = await stack.enter_async_context(case.server(film, picture))
+        provider = case.provider(case.setup(fake))
+        stack.push_async_callback(provider.close)
+        yield Stage(case, fake, provider, tmp_path)
+
+
+polled_only = pytest.mark.parametrize("stage", POLLED, indirect=True, ids=lambda case: case.name)
+
+
+# --- what goes well ---
+
+
+async def test_words_alone_become_the_file(stage: Stage) -> None:
+    stage.fake.polls = 2
+    wanted = stage.fake.film if stage.case.kind is Kind.VIDEO else stage.fake.picture
+    assert await stage.made() == wanted
+    assert stage.fake.count("create") == 1
+
+
+@pytest.mark.parametrize("taken", list(Input))
+async def test_each_input_is_sent_as_bytes_that_the_vendor_can_read(stage: Stage, taken: Input) -> None:
+    if taken not in stage.case.inputs:
+        pytest.skip(f"{stage.case.name} takes no {taken}")
+    picture = stage.picture("in.jpg")
+    (stage.folder / "in.mp4").write_bytes(stage.fake.film)
+    inputs = {
+        Input.FIRST_FRAME: Inputs(first_frame=picture),
+        Input.EXTEND_VIDEO: Inputs(extend_video=stage.folder / "in.mp4"),
+        Input.REFERENCES: Inputs(references=(picture,)),
+    }[taken]
+    assert await stage.made(stage.order(inputs=inputs))
+    assert "127.0.0.1:0" not in str(stage.fake.last("create"))
+
+
+@polled_only
+async def test_a_ticket_is_enough_for_another_worker(stage: Stage) -> None:
+    ticket = await stage.ticket()
+    other = stage.case.provider(stage.case.setup(stage.fake))
+    done = await other.poll(ticket)
+    assert isinstance(done, Done)
+    await other.download(done, stage.folder / "result")
+    await other.download(done, stage.folder / "result")
+    assert (stage.folder / "result").read_bytes() == stage.fake.film
+    await other.close()
+
+
+@polled_only
+async def test_what_never_ends_is_never_done(stage: Stage) -> None:
+    stage.fake.end = "never"
+    ticket = await stage.ticket()
+    for _ in range(5):
+        answer = await stage.provider.poll(ticket)
+        assert isinstance(answer, Pending)
+        assert answer.poll_after > 0
+        assert answer.progress is None or 0 <= answer.progress <= 1
+
+
+async def test_its_price_is_known_by_its_list_or_not_at_all(stage: Stage) -> None:
+    price = stage.provider.price
+    assert price is None or (price.dollars > 0 and price.table.split()[1].startswith("20"))
+
+
+# --- money: a create is sent once, and what it came to is known or said to be unknown ---
+
+
+async def test_a_create_whose_answer_is_cut_off_is_sent_once_and_its_outcome_is_unknown(stage: Stage) -> None:
+    if stage.provider.idempotent:
+        pytest.skip("it may ask again")
+    stage.fake.faults["create"].append(cuts_off)
+    with pytest.raises(Exception) as caught:  # noqa: PT011  (any but these)
+        await stage.provider.submit(stage.order())
+    assert not isinstance(caught.value, JobFailed | ProviderUnreachable)
+    assert stage.fake.count("create") == 1
+
+
+@pytest.mark.parametrize("fault", [garbles, answers(500, {"error": "oops"}), answers(502), answers(200, {"odd": 1})])
+async def test_an_answer_that_says_nothing_leaves_the_outcome_unknown(stage: Stage, fault: Any) -> None:
+    stage.fake.faults["create"].append(fault)
+    with pytest.raises(Exception) as caught:  # noqa: PT011
+        await stage.provider.submit(stage.order())
+    assert not isinstance(caught.value, JobFailed | ProviderUnreachable)
+    assert stage.fake.count("create") == 1
+
+
+async def test_a_vendor_that_is_not_there_has_taken_nothing(stage: Stage) -> None:
+    away = stage.case.provider(stage.case.setup(stage.fake, base_url=f"http://127.0.0.1:1{stage.fake.base_path}"))
+    with pytest.raises(ProviderUnreachable):
+        await away.submit(stage.order())
+    await away.close()
+
+
+@pytest.mark.parametrize("asked", ["30", "a date"])
+async def test_not_now_says_when(stage: Stage, asked: str) -> None:
+    told = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True) if asked == "a date" else asked
+    stage.fake.faults["create"].append(answers(429, stage.case.not_now, {"Retry-After": told}))
+    with pytest.raises(ProviderUnreachable) as caught:
+        await stage.provider.submit(stage.order())
+    assert caught.value.retry_after == pytest.approx(30, abs=2)
+
+
+# --- a no is told as what it is ---
+
+
+async def test_moderation_refuses_an_order(stage: Stage) -> None:
+    with pytest.raises(ContentRejected):
+        await stage.made(stage.order(prompt="a forbidden thing"))
+
+
+@polled_only
+@pytest.mark.parametrize(("end", "error"), [("rejected", ContentRejected), ("failed", ProviderFailed)])
+async def test_a_job_that_fails_says_why(stage: Stage, end: str, error: type[JobFailed]) -> None:
+    stage.fake.end = end
+    answer = await stage.polled(await stage.ticket())
+    assert isinstance(answer, Refused)
+    assert type(answer.error) is error
+
+
+async def test_a_model_that_is_gone(stage: Stage) -> None:
+    stage.fake.faults["create"].append(answers(404, stage.case.retired))
+    with pytest.raises(ModelRetired):
+        await stage.provider.submit(stage.order())
+
+
+async def test_a_key_that_is_not_taken_is_the_operators_to_mend(stage: Stage) -> None:
+    stranger = stage.case.provider(_with_key(stage, "another-key"))
+    with pytest.raises(ModelUnavailable) as caught:
+        await stranger.submit(stage.order())
+    assert "another-key" not in str(caught.value)
+    await stranger.close()
+
+
+@polled_only
+async def test_a_key_that_is_not_taken_any_more_leaves_the_order_waiting(stage: Stage) -> None:
+    ticket = await stage.ticket()
+    stage.fake.faults["poll"].append(answers(401, {"error": "who are you?"}))
+    with pytest.raises(ProviderUnreachable):
+        await stage.provider.poll(ticket)
+    assert isinstance(await stage.provider.poll(ticket), Done)
+
+
+@polled_only
+@pytest.mark.parametrize("fault", [answers(500), answers(503), answers(429), garbles])
+async def test_a_poll_that_goes_wrong_is_asked_again(stage: Stage, fault: Any) -> None:
+    ticket = await stage.ticket()
+    stage.fake.faults["poll"].append(fault)
+    with pytest.raises(ProviderUnreachable):
+        await stage.provider.poll(ticket)
+    assert isinstance(await stage.provider.poll(ticket), Done)
+
+
+@polled_only
+async def test_a_poll_that_is_cut_off_does_no_harm(stage: Stage) -> None:
+    ticket = await stage.ticket()
+    stage.fake.faults["poll"].extend([cuts_off, cuts_off])
+    with pytest.raises(ProviderUnreachable):
+        while True:  # a connection that was kept may have been tried anew
+            assert isinstance(await stage.provider.poll(ticket), Done)
+            assert stage.fake.faults["poll"]
+    assert isinstance(await stage.provider.poll(ticket), Done)
+
+
+@polled_only
+async def test_a_job_the_vendor_has_lost_ends(stage: Stage) -> None:
+    ticket = await stage.ticket()
+    stage.fake.faults["poll"].append(answers(404, {"detail": "not found"}))
+    with pytest.raises(ProviderFailed):
+        await stage.provider.poll(ticket)
+
+
+# --- results ---
+
+
+@polled_only
+@pytest.mark.parametrize("status", [403, 404, 410])
+async def test_a_result_whose_link_is_dead(stage: Stage, status: int) -> None:
+    done = await stage.polled(await stage.ticket())
+    assert isinstance(done, Done)
+    stage.fake.faults["result"].append(answers(status))
+    with pytest.raises(ProviderFailed):
+        await stage.provider.download(done, stage.folder / "result")
+
+
+@polled_only
+async def test_a_result_that_is_cut_off_is_fetched_again(stage: Stage) -> None:
+    done = await stage.polled(await stage.ticket())
+    assert isinstance(done, Done)
+    stage.fake.faults["result"].append(stops_halfway)
+    with pytest.raises(ProviderUnreachable):
+        await stage.provider.download(done, stage.folder / "result")
+    await stage.provider.download(done, stage.folder / "result")
+    assert (stage.folder / "result").read_bytes() == stage.fake.film
+
+
+@polled_only
+async def test_a_result_at_a_private_address_is_not_fetched(stage: Stage) -> None:
+    done = await stage.polled(await stage.ticket())
+    assert isinstance(done, Done)
+    stage.fake.faults["result"].append(redirects("http://10.0.0.1/film.mp4"))
+    with pytest.raises(ProviderFailed):
+        await stage.provider.download(done, stage.folder / "result")
+
+
+@polled_only
+async def test_a_key_goes_to_its_own_host_alone(stage: Stage, film: bytes, picture: bytes) -> None:
+    async with stage.case.server(film, picture) as other:
+        done = await stage.polled(await stage.ticket())
+        assert isinstance(done, Done)
+        stage.fake.faults["result"].append(redirects(f"{other.origin}/elsewhere"))
+        with pytest.raises(ProviderFailed):
+            await stage.provider.download(done, stage.folder / "result")
+        assert all(KEY not in str(asked.headers) for asked in other.asked)
+
+
+# --- the rest ---
+
+
+@polled_only
+async def test_it_can_be_cancelled(stage: Stage) -> None:
+    ticket = await stage.ticket()
+    cost = await stage.provider.cancel(ticket)
+    assert cost is None or cost >= 0
+    assert stage.fake.count("cancel") == stage.case.cancels
+
+
+async def test_key_and_model_can_be_tried_without_spending(stage: Stage) -> None:
+    found = await stage.provider.check()
+    assert (found is not None) is stage.case.checks
+    assert stage.fake.count("create") == 0
+    if stage.case.checks:
+        stranger = stage.case.provider(_with_key(stage, "another-key"))
+        with pytest.raises((ModelUnavailable, ProviderUnreachable)):
+            await stranger.check()
+        await stranger.close()
+
+
+async def test_an_option_it_does_not_know_is_refused(stage: Stage) -> None:
+    with pytest.raises(BadSetting, match="colour"):
+        stage.case.provider(stage.case.setup(stage.fake, colour="green"))
+
+
+async def test_a_key_that_is_missing_is_told_at_start(stage: Stage) -> None:
+    if not stage.case.needs_key:
+        pytest.skip("its servers may have none")
+    with pytest.raises(BadSetting, match=stage.case.key):
+        stage.case.provider(_with_key(stage, None))
+
+
+def _with_key(stage: Stage, key: str | None) -> Any:
+    from dataclasses import replace
+
+    return replace(stage.case.setup(stage.fake), secret=lambda name: key)
