@@ -38,16 +38,13 @@ def facts(provider: str) -> Facts:
     return Facts.model_validate(tomllib.loads(text, parse_float=Decimal))
 
 
-class Options(BaseModel):
-    """What every vendor's route may say, or its facts know; a provider adds what its own requests need."""
+class Known(BaseModel):
+    """What a route may say of its model, or the facts know; a provider adds what it needs beside."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str = Field(min_length=1)
     """The vendor's name for the model."""
-    base_url: str = Field(pattern=r"^https?://[^/?#\s]+[^?#\s]*$")
-    key_env: str | None = None
-    key_file: str | None = None
     inputs: frozenset[Input] = frozenset()
     most_references: int = 3
     sizes: Mapping[str, tuple[int, int]] | None = None
@@ -71,8 +68,8 @@ class Options(BaseModel):
         return None
 
     @classmethod
-    def of(cls, provider: str, setup: Setup) -> Self:
-        """The options of a route, over what is known of its model.
+    def of(cls, provider: str, setup: Setup, under: Mapping[str, Any] | None = None) -> Self:
+        """The options of a route, over what is known of its model, over what is known of its like (``under``).
 
         Raises:
             BadSetting: naming what is missing, unknown or wrong.
@@ -84,12 +81,20 @@ class Options(BaseModel):
                 f'models."{setup.model}" goes to {provider}, so it must say which of its models: id = "…".'
             )
         try:
-            return cls.model_validate({**known.models.get(name, {}), **setup.options, "id": name})
+            return cls.model_validate({**(under or {}), **known.models.get(name, {}), **setup.options, "id": name})
         except ValidationError as error:
             first = error.errors()[0]
             what, where = first["msg"].removeprefix("Value error, "), ".".join(map(str, first["loc"]))
             what = "is no option of this provider" if first["type"] == "extra_forbidden" else what
             raise BadSetting(f'models."{setup.model}" or providers."{provider}": {where}: {what}.') from error
+
+
+class Options(Known):
+    """What every vendor's route may say beside: where the vendor is, and where the key comes from."""
+
+    base_url: str = Field(pattern=r"^https?://[^/?#\s]+[^?#\s]*$")
+    key_env: str | None = None
+    key_file: str | None = None
 
 
 def needed_key(provider: str, setup: Setup, usual: str) -> str:
