@@ -46,6 +46,11 @@ class Stage:
     provider: Provider
     folder: Path
 
+    @property
+    def wanted(self) -> bytes:
+        """What its vendor makes."""
+        return self.fake.film if self.case.kind is Kind.VIDEO else self.fake.picture
+
     def order(self, **facts: Any) -> Order:
         video = self.case.kind is Kind.VIDEO
         usual: dict[str, Any] = {
@@ -118,8 +123,7 @@ polled_only = pytest.mark.parametrize("stage", POLLED, indirect=True, ids=lambda
 
 async def test_words_alone_become_the_file(stage: Stage) -> None:
     stage.fake.polls = 2
-    wanted = stage.fake.film if stage.case.kind is Kind.VIDEO else stage.fake.picture
-    assert await stage.made() == wanted
+    assert await stage.made() == stage.wanted
     assert stage.fake.count("create") == 1
 
 
@@ -146,7 +150,7 @@ async def test_a_ticket_is_enough_for_another_worker(stage: Stage) -> None:
     assert isinstance(done, Done)
     await other.download(done, stage.folder / "result")
     await other.download(done, stage.folder / "result")
-    assert (stage.folder / "result").read_bytes() == stage.fake.film
+    assert (stage.folder / "result").read_bytes() == stage.wanted
     await other.close()
 
 
@@ -177,6 +181,21 @@ async def test_a_create_whose_answer_is_cut_off_is_sent_once_and_its_outcome_is_
         await stage.provider.submit(stage.order())
     assert not isinstance(caught.value, JobFailed | ProviderUnreachable)
     assert stage.fake.count("create") == 1
+
+
+@pytest.mark.parametrize("fault", [cuts_off, garbles, answers(500, {"error": "oops"})])
+async def test_an_idempotent_create_that_is_sent_again_makes_one_job(stage: Stage, fault: Any) -> None:
+    if not stage.provider.idempotent:
+        pytest.skip("it must not ask again")
+    stage.fake.faults["create"].append(fault)
+    with pytest.raises(Exception) as caught:  # noqa: PT011  (nothing says that it was not taken)
+        await stage.provider.submit(stage.order())
+    assert not isinstance(caught.value, JobFailed | ProviderUnreachable)
+    other = stage.case.provider(stage.case.setup(stage.fake))
+    tickets = {await provider.submit(stage.order()) for provider in (stage.provider, other)}
+    assert len(tickets) == len(stage.fake.jobs) == 1
+    assert await stage.provider.submit(stage.order(job_id=JOB.replace("6", "7"))) not in tickets
+    await other.close()
 
 
 @pytest.mark.parametrize("fault", [garbles, answers(500, {"error": "oops"}), answers(502), answers(200, {"odd": 1})])
@@ -294,7 +313,7 @@ async def test_a_result_that_is_cut_off_is_fetched_again(stage: Stage) -> None:
     with pytest.raises(ProviderUnreachable):
         await stage.provider.download(done, stage.folder / "result")
     await stage.provider.download(done, stage.folder / "result")
-    assert (stage.folder / "result").read_bytes() == stage.fake.film
+    assert (stage.folder / "result").read_bytes() == stage.wanted
 
 
 @polled_only

@@ -65,6 +65,8 @@ class Fake:
         """``done``, ``failed``, ``rejected`` (moderation, after it was accepted), ``never``; a vendor may have more."""
         self.polls = 0
         """How many polls say "not yet" before a job ends."""
+        self.jobs: dict[str, Json] = {}
+        """What was accepted, by its name there."""
         self.asked: list[Asked] = []
         self.faults: defaultdict[str, deque[Fault]] = defaultdict(deque)
         app = web.Application(client_max_size=2**28)

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from aiohttp import web
 
-from tests.servers.fake import KEY, Fake, Handler, Json
+from tests.servers.fake import KEY, Fake, Handler
 
 MODEL = "Wan-AI/Wan2.2-TI2V-5B"
 
@@ -19,7 +19,6 @@ class OpenAICompatibleServer(Fake):
 
     def __init__(self, film: bytes, picture: bytes) -> None:
         super().__init__(film, picture)
-        self.jobs: dict[str, Json] = {}
         self.elsewhere = ""
 
     def routes(self) -> list[tuple[str, str, str, Handler]]:

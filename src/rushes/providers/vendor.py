@@ -62,8 +62,8 @@ class Vendor:
     """A vendor's host, with what it wants to be sent.
 
     ``create`` sends an order: once, on a connection of its own, so that no connection that has gone stale can leave it
-    unknown whether it arrived. ``read`` asks; ``download`` brings a file, and takes the key along to the host of
-    ``base_url`` alone.
+    unknown whether it arrived. ``upload`` sends an input ahead of one. ``read`` asks; ``download`` brings a file, and
+    takes the key along to the host of ``base_url`` alone.
     """
 
     def __init__(
@@ -100,6 +100,22 @@ class Vendor:
         if answer.status < 300 and isinstance(answer.body, dict | list) and (said := self._judge(answer)) is None:
             return answer.body
         raise self._objection(answer) if answer.status >= 300 else said or _unclear(self.name, answer)
+
+    async def upload(self, path: str, *, seconds: float = _CREATE_SECONDS, **content: Any) -> Json:
+        """Send an input ahead of its order, which costs nothing.
+
+        Raises:
+            ProviderUnreachable: it may pass. JobFailed: the vendor does not take it.
+        """
+        answer = await self.ask(path, method="POST", seconds=seconds, **content)
+        if answer.status < 300 and isinstance(answer.body, dict | list):
+            if said := self._judge(answer):
+                raise said
+            return answer.body
+        refused = self._objection(answer)
+        if isinstance(refused, ModelRetired):  # no model was asked for
+            raise ProviderFailed(f"{self.name} takes no such file: it answered {answer.status}{in_words(answer.body)}.")
+        raise self._not_now(answer) if isinstance(refused, Unclear) else refused
 
     async def read(self, path: str, *, method: str = "GET", seconds: float = _READ_SECONDS, **content: Any) -> Json:
         """Ask for what costs nothing, however often.
@@ -195,7 +211,7 @@ class Vendor:
         """What an answer to a create means that is no success."""
         if said := self._judge(answer):
             return said
-        words = f"it answered {answer.status}{_words(answer.body)}"
+        words = f"it answered {answer.status}{in_words(answer.body)}"
         if answer.status in _NOT_NOW:
             return self._not_now(answer)
         if answer.status in (401, 402, 403):
@@ -221,7 +237,7 @@ class Vendor:
         return self._not_now(answer)
 
     def _not_now(self, answer: Answer) -> ProviderUnreachable:
-        words = f"{self.name} answered {answer.status}{_words(answer.body)}."
+        words = f"{self.name} answered {answer.status}{in_words(answer.body)}."
         return ProviderUnreachable(words, _retry_after(answer.headers))
 
     def _lost(self, status: int | None, wait: float | None) -> ProviderFailed | ProviderUnreachable:
@@ -236,7 +252,7 @@ class Vendor:
 
 
 def _unclear(name: str, answer: Answer) -> Unclear:
-    return Unclear(f"{name} answered {answer.status}{_words(answer.body)}")
+    return Unclear(f"{name} answered {answer.status}{in_words(answer.body)}")
 
 
 async def _read(answer: aiohttp.ClientResponse) -> bytes:
@@ -254,7 +270,7 @@ def _parsed(body: bytes) -> Json:
     return body.decode(errors="replace")
 
 
-def _words(body: Json) -> str:
+def in_words(body: Json) -> str:
     """What a vendor says for people, in one line, wherever it stands."""
     for name in ("error", "detail", "message", "title", "ErrMsg"):
         while isinstance(body, dict) and name in body:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from tests.providers.cases import openai_compatible
+from tests.providers.cases import openai_compatible, pixverse
 from tests.providers.cases.case import Case
 
 CASES: list[Case] = [
     *openai_compatible.CASES,
+    *pixverse.CASES,
 ]
