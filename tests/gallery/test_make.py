@@ -36,7 +36,7 @@ def account(server: Server, credits: int | None = None) -> str:
         name = ids.uuid()
         key = await studio.create_key(name, "")
         if credits is not None:
-            await studio.set_credits(name, Decimal(credits))
+            await studio.money.set_credits(name, Decimal(credits))
         return key
 
     with ThreadPoolExecutor(1) as pool:
@@ -51,7 +51,7 @@ def picture(name: str = "fox.png", colour: str = "tomato") -> FilePayload:
 
 def opened(page: Page, **prefill: object) -> Locator:
     """Open the form and wait until it knows what this server makes."""
-    page.evaluate("prefill => import('/gallery/make.js').then(make => make.openMake(prefill))", prefill)
+    page.evaluate("prefill => import('/gallery/make.js').then(make => make.openMake(prefill))", prefill or None)
     form = page.locator("dialog.make")
     expect(form.get_by_role("radiogroup", name="Model")).to_be_visible()
     return form
@@ -70,11 +70,11 @@ def prompt(page: Page) -> Locator:
 
 
 def go(page: Page) -> Locator:
-    return page.locator("dialog.make .go")
+    return page.locator("#make-go")
 
 
 def error(page: Page, name: str) -> Locator:
-    return page.locator(f"#make-error-{name}")
+    return page.locator(f".make .{name} .error")
 
 
 def sent(page: Page) -> list[Request]:
@@ -260,7 +260,7 @@ def test_errors_stand_at_their_field(sqlite_server: Server, visit: Visit) -> Non
     form.get_by_role("button", name="Remove fox.png").click()
     form.locator("[type=file]").set_input_files({"name": "fox.gif", "mimeType": "image/gif", "buffer": b"GIF89a"})
     expect(error(page, "firstFrameImageUrl")).to_have_text("“fox.gif” is not a PNG, JPEG or WebP picture.")
-    expect(page.locator(".make .top")).to_be_empty()
+    expect(page.locator("#make-top")).to_be_empty()
 
 
 def test_an_upload_that_fails_can_be_tried_again(sqlite_server: Server, visit: Visit) -> None:
@@ -298,7 +298,7 @@ def test_a_retry_never_pays_twice(sqlite_server: Server, visit: Visit) -> None:
 
     page.route(f"**{V1}/aistudio/videos", lost)
     go(page).click()
-    top = page.locator(".make .top")
+    top = page.locator("#make-top")
     expect(top).to_have_text(
         "1 of 3 are under way. The server cannot be reached. Press again in a while: nothing is paid for twice."
     )
@@ -321,7 +321,7 @@ def test_credits_that_do_not_cover_it(sqlite_server: Server, visit: Visit) -> No
     opened(page, prompt=PROMPT)
     expect(page.locator("#make-cost")).to_have_text("8 credits but only 5 left this month")
     go(page).click()
-    expect(page.locator(".make .top")).to_contain_text("This needs 8 AI credits and 5 of 5 are left this month")
+    expect(page.locator("#make-top")).to_contain_text("This needs 8 AI credits and 5 of 5 are left this month")
     expect(prompt(page)).to_have_value(PROMPT)
     shot(page, "make-credits")
 
@@ -398,10 +398,10 @@ def test_a_server_that_is_away_can_be_asked_again(sqlite_server: Server, visit: 
     page.route(f"**{V1}/aistudio/models", lambda route: route.abort())
     page.evaluate("import('/gallery/make.js').then(make => make.openMake())")
     prompt(page).fill(PROMPT)
-    expect(page.locator(".make .top")).to_contain_text("cannot be reached")
+    expect(page.locator("#make-top")).to_contain_text("cannot be reached")
     shot(page, "make-offline")
     page.unroute(f"**{V1}/aistudio/models")
-    page.locator(".make .top").get_by_role("button", name="Try again").click()
+    page.locator("#make-top").get_by_role("button", name="Try again").click()
     go(page).click()
     expect(page.locator("dialog.make")).not_to_be_visible()
 

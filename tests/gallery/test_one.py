@@ -41,7 +41,7 @@ def test_an_item_has_an_address_and_every_fact(visit: Visit, sqlite_server: Serv
         shot(page, f"one-phone-{scheme}")
         page.set_viewport_size({"width": 1440, "height": 900})
     page.get_by_role("button", name="Close").click()
-    assert page.evaluate("location.search") == ""
+    page.wait_for_function("() => location.search === ''")
     page.goto(f"{sqlite_server.url}/?item={image['id']}")
     expect(page.locator("#stage img")).to_have_attribute("alt", image["prompt"])
     expect(page.locator("#player")).to_be_hidden()

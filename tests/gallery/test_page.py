@@ -20,7 +20,7 @@ from tests.transfer.libraries import account_id
 
 Visit = Callable[..., Page]
 
-MOST_SCRIPT = 75_000
+MOST_SCRIPT = 70_000
 """Bytes. 60,000 are wanted: this keeps it from growing until it is there."""
 EVIL = "<script>window.hurt=1</script><img src=x onerror='window.hurt=1'>"
 
@@ -87,7 +87,7 @@ def test_what_people_wrote_is_text_and_nothing_else(visit: Visit, sqlite_server:
     page.goto(sqlite_server.url)
     for number in range(2):
         page.locator(".tile").nth(number).hover()
-        expect(page.locator(".tile .words")).to_have_text(EVIL)
+        expect(page.locator(".tile:hover .words")).to_have_text(EVIL)
         page.locator(".tile").nth(number).click()
         expect(page.locator("#prompt")).to_have_text(EVIL)
         expect(page.locator("#facts")).to_contain_text(EVIL)

@@ -31,7 +31,7 @@ def places(page: Page) -> list[dict[str, Any]]:
     """Where the tiles stand, once their pictures are there."""
     page.wait_for_function("""() => {
       const all = [...document.querySelectorAll('.tile img')];
-      return all.length && all.every(one => one.complete && one.naturalWidth) && !document.querySelector('.gliding');
+      return all.length && all.every(one => one.complete && one.naturalWidth) && !document.querySelector('#wall').getAnimations({ subtree: true }).length;
     }""")
     found: list[dict[str, Any]] = page.evaluate(PLACES)
     return found
@@ -158,12 +158,12 @@ def test_hovering_plays_without_sound(visit: Visit, sqlite_server: Server) -> No
     tile(page, "Waves").hover()
     page.wait_for_function("() => document.querySelector('.tile video')?.currentTime > 0")
     assert page.evaluate("document.querySelector('.tile video').muted")
-    assert tile(page, "Waves").locator(".words").inner_text() == "Waves"
+    assert page.locator(".words:visible").inner_text() == "Waves"
     tile(page, "Still").hover()
     expect(page.locator(".tile video")).to_have_count(0)
     page.emulate_media(reduced_motion="reduce")
     tile(page, "Waves").hover()
-    expect(page.locator(".tile .words")).to_have_text("Waves")
+    expect(page.locator(".words:visible")).to_have_text("Waves")
     page.wait_for_timeout(600)
     expect(page.locator(".tile video")).to_have_count(0)
 
@@ -237,6 +237,7 @@ def test_search_and_filters_stand_in_the_address(visit: Visit, sqlite_server: Se
     expect(tiles).to_have_count(2)
     page.go_back()
     expect(tiles).to_have_count(3)
+    expect(page.get_by_role("radio", name="All")).to_be_checked()
     page.go_back()
     expect(tiles).to_have_count(4)
     page.go_forward()

@@ -43,8 +43,8 @@ def test_a_job_shows_what_it_waits_for_and_enters_the_library(sqlite_server: Ser
     expect(cards(page).locator(".waits")).to_have_text("Waiting for the provider to make it")
     expect(page.locator("#work [aria-valuenow]")).to_be_visible()
     shot(page, "work-wide")
-    expect(page.locator(".work-told")).to_contain_text("Under way: ")
-    expect(page.locator(".work-told")).to_contain_text("Done: ", timeout=20_000)
+    expect(page.locator("#work-told")).to_contain_text("Under way: ")
+    expect(page.locator("#work-told")).to_contain_text("Done: ", timeout=20_000)
     expect(page.locator("#work")).to_be_hidden()
     [job] = jobs(sqlite_server, key)
     assert page.evaluate("window.entered") == [job["itemId"]]

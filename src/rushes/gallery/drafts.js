@@ -7,7 +7,8 @@ export const drafts = JSON.parse(sessionStorage.getItem(KEY)) ?? [];
 /** Keep a form as it stands; one that was sent, or holds nothing, is forgotten. */
 export function keep(form) {
   const holds = !form.done && (form.prompt.trim() || form.link || Object.values(form.inputs).some((slots) => slots.length));
-  drafts.splice(0, MOST, ...[holds && form, ...drafts.filter((draft) => draft !== form)].filter(Boolean).slice(0, MOST));
+  const others = drafts.filter((draft) => draft !== form);
+  drafts.splice(0, MOST, ...(holds ? [form] : []), ...others.slice(0, MOST - 1));
   // Where the store is full, the list still lives as long as the page.
   try { sessionStorage.setItem(KEY, JSON.stringify(drafts, plain)); } catch { /* as said */ }
 }

@@ -2,7 +2,8 @@
 
 import { upload } from "./api.js";
 import { keep } from "./drafts.js";
-import { button, choices, complain, field, fill, h, model, now } from "./form.js";
+import { button, byId, check, element, fill } from "./element.js";
+import { complain, dialog, fields, model, now } from "./form.js";
 
 const IMAGES = { types: "image/png,image/jpeg,image/webp", are: "a PNG, JPEG or WebP picture" };
 const VIDEOS = { types: "video/mp4,video/quicktime", are: "an MP4 or MOV video" };
@@ -14,8 +15,8 @@ export const INPUTS = {
   referenceImageUrl: { label: "Reference", does: "Shows what is in this.", most: 1, ...IMAGES },
 };
 
-const zone = h("div", { class: "zone" });
-export const inputs = h("div", { class: "inputs" });
+const [begin, one, place, hint] = dialog.querySelector(".inputs").children, [list, ways] = place.firstElementChild.children;
+const file = byId("make-file");
 
 const takes = () => (model()?.inputs ?? []).filter((name) => INPUTS[name]);
 
@@ -38,20 +39,18 @@ export async function inputsBody() {
 }
 
 export function drawInputs() {
-  const { form } = now, { kind, source } = form, all = takes(), name = used();
-  const options = [{ value: "", label: "Words" }, ...all.map((value) => ({ value, label: INPUTS[value].label }))];
-  inputs.hidden = !all.length;
-  fill(inputs,
-    kind === "video" ? choices("source", "Begin with", options, name ?? "", (name) => { form.source = name; place(); now.changed(); })
-      : h("p", { class: "legend" }, "Reference"),
-    h("div", {}),
-    kind === "video" && source && !name && all.length && h("p", { class: "hint" }, `${model().model} does not take “${INPUTS[source].label}”; it is kept.`));
-  place();
-}
-
-function place() {
-  const name = used();
-  fill(inputs.children[1], name && field(name, zone));
+  const { kind, source, link = "" } = now.form, all = takes(), name = used(), image = kind === "image";
+  [place.parentElement.hidden, begin.hidden, one.hidden, place.hidden] = [!all.length, image, !image, !name];
+  for (const { value, parentElement } of fields.source) parentElement.hidden = value && !all.includes(value);
+  check(fields.source, name ?? "");
+  hint.textContent = all.length && source && !name && !image ? `${model().model} does not take “${INPUTS[source].label}”; it is kept.` : "";
+  if (!name) return;
+  const { types, most, does } = INPUTS[name], a = types === VIDEOS.types ? "a video" : most > 1 ? "pictures" : "a picture";
+  place.className = `field link ${name}`;
+  complain(name);
+  ways.firstElementChild.textContent = `${does} Paste or drop ${a} here, or`;
+  Object.assign(file, { accept: types, multiple: most > 1 });
+  Object.assign(fields.link, { value: link, ariaLabel: `Link to ${a}` });
   draw();
 }
 
@@ -76,15 +75,17 @@ function send(slot) {
     slot.problem = status === 413 ? "It is larger than this server takes." : `It was not uploaded. ${message}`;
   }).finally(() => {
     slot.busy = null;
-    if (now.form === form) { draw(); now.changed(); } else keep(form);
+    keep(form);
+    if (now.form === form) draw();
   });
 }
 
-function addLink() {
+/** Take the link that stands in its field; false where it is none, or one too many. */
+export function addLink() {
   const url = now.form.link?.trim();
-  if (!url) return true;
-  if (!URL.canParse(url) || !/^https?:/.test(url)) return complain(used(), "This is no link: one begins with https:// or http://."), false;
-  now.form.link = "";
+  if (!url || !used()) return true;
+  if (!/^https?:/.test(URL.parse(url)?.protocol)) return complain(used(), "This is no link: one begins with https:// or http://."), false;
+  now.form.link = fields.link.value = "";
   return add(linked(url));
 }
 
@@ -95,53 +96,57 @@ function add(slot) {
   if (there.length === most) return complain(name, `There can be ${most}; “${slot.name}” was left out.`), false;
   there.push(slot);
   if (slot.file) send(slot);
-  draw();
-  now.changed();
+  change();
   return true;
 }
 
 function remove(slot) {
   slots().splice(slots().indexOf(slot), 1);
   complain(used());
+  change();
+}
+
+function sooner(slot) {
+  const at = slots().indexOf(slot);
+  slots().splice(at - 1, 2, slot, slots()[at - 1]);
+  change();
+}
+
+function change() {
+  keep(now.form);
   draw();
-  now.changed();
 }
 
 /** The focus stays where it was, as far as that is still there. */
 function draw() {
-  const name = used(), active = zone.contains(document.activeElement) && document.activeElement.ariaLabel;
-  if (!name) return;
-  fill(zone, h("ol", {}, slots().map(card)), slots().length < INPUTS[name].most && ways(name));
-  const stops = [...zone.querySelectorAll("input, button")];
-  if (active !== false) (stops.find((stop) => stop.ariaLabel === active) ?? stops[0]).focus();
-}
-
-function ways(name) {
-  const { types, most, does } = INPUTS[name], a = types === VIDEOS.types ? "a video" : most > 1 ? "pictures" : "a picture";
-  const about = { "aria-describedby": `make-error-${name}` };
-  const file = h("input", { type: "file", accept: types, multiple: most > 1, "aria-label": "Choose a file", ...about, change: () => takeFiles(file.files) });
-  const link = h("input", {
-    type: "url", value: now.form.link, placeholder: "or a link", "aria-label": `Link to ${a}`, ...about,
-    input: () => { now.form.link = link.value; complain(name); now.changed(); },
-    // Or else the same press presses the button that the focus goes to.
-    keydown: (event) => { if (event.key === "Enter" && !event.ctrlKey && !event.metaKey) { event.preventDefault(); addLink(); } },
-  });
-  return h("div", { class: "ways" }, h("p", {}, `${does} Paste or drop ${a} here, or`),
-    h("label", { class: "button" }, "Choose a file", file), link, button("Add", addLink, { "aria-label": "Add the link" }));
+  if (!used()) return;
+  const held = place.contains(document.activeElement) && document.activeElement;
+  fill(list, slots().map(card));
+  ways.hidden = slots().length >= INPUTS[used()].most;
+  const stops = [...place.querySelectorAll("input, button")].filter((stop) => stop.checkVisibility());
+  if (held && !stops.includes(held)) (stops.find(({ ariaLabel }) => ariaLabel === held.ariaLabel) ?? stops[0]).focus();
 }
 
 function card(slot, at) {
   const { name, busy, problem } = slot, { most, types } = INPUTS[used()];
-  return h("li", { class: busy ? "busy" : problem && "bad" }, picture(slot, types), most > 1 && h("b", {}, `${at + 1}`),
-    h("span", {}, busy ? `Uploading ${name}…` : problem || name),
-    problem && button("Try again", () => { send(slot); draw(); }), button("×", () => remove(slot), { class: "round", "aria-label": `Remove ${name}` }));
+  return element("li", { className: busy ? "busy" : problem ? "bad" : "" }, picture(slot, types), most > 1 && element("b", {}, `${at + 1}`),
+    element("span", {}, busy ? `Uploading ${name}…` : problem || name),
+    problem && button("Try again", () => { send(slot); draw(); }),
+    at > 0 && button("↑", () => sooner(slot), { className: "round", ariaLabel: `Move ${name} up` }),
+    button("×", () => remove(slot), { className: "round", ariaLabel: `Remove ${name}` }));
 }
 
 /** What can be shown of an input: of other servers the page loads nothing, and shows their host. */
 function picture({ url, preview }, types) {
   const src = preview ?? (url.startsWith(`${location.origin}/`) && url);
-  if (!src) return h("i", {}, url.split("/")[2]);
-  if (types === IMAGES.types) return h("img", { src, alt: "" });
+  if (!src) return element("i", {}, url.split("/")[2]);
+  if (types === IMAGES.types) return element("img", { src, alt: "" });
   // What goes on from a video goes on from its end.
-  return h("video", { src, preload: "metadata", loadedmetadata: ({ target }) => { target.currentTime = target.duration - 0.05; } });
+  return element("video", { src, preload: "metadata", onloadedmetadata: ({ target }) => { target.currentTime = target.duration - 0.05; } });
 }
+
+file.addEventListener("change", () => takeFiles(file.files));
+dialog.addEventListener("submit", (event) => {
+  event.preventDefault();
+  addLink();
+});

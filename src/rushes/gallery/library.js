@@ -3,37 +3,34 @@
 import { api } from "./api.js";
 import { filters } from "./view.js";
 
-const place = (item) => `${item.createdDate} ${item.id}`;
-const newer = (a, b) => ((a.createdDate === b.createdDate ? a.id > b.id : a.createdDate > b.createdDate) ? -1 : 1);
-const ENDINGS = { previewImageUrl: "_preview.jpg", thumbnailImageUrl: "_thumbnail.jpg", lastFrameImageUrl: "_last_frame.png" };
+/** Of so many items on either side of the window all is kept: the words of a hundred thousand would fill the memory. */
+const NEAR = 300;
 
-/** A video whose other links are its file's with another ending: they are not kept a hundred thousand times. */
-const stem = (item) => item.url.slice(0, -4);
-class Video {
-  get previewImageUrl() { return stem(this) + ENDINGS.previewImageUrl; }
-  get thumbnailImageUrl() { return stem(this) + ENDINGS.thumbnailImageUrl; }
-  get lastFrameImageUrl() { return stem(this) + ENDINGS.lastFrameImageUrl; }
+/** The ids of what is being deleted. */
+export const hidden = new Set();
+
+/** An item of the wall: what its place needs, and all that was `told` of it, or null where it is far from the window. */
+class Item {
+  constructor(told) {
+    this.id = told.id;
+    this.created = Date.parse(told.createdDate);
+    this.shape = told.width / told.height;
+    this.told = told;
+  }
 }
 
-/** An item as the page holds it: the API's, and of which kind it is. */
-export function held(item, kind) {
-  const own = Object.entries(ENDINGS).every(([name, ending]) => item[name] === stem(item) + ending);
-  if (kind === "image" || !own) return { ...item, kind };
-  const { previewImageUrl, thumbnailImageUrl, lastFrameImageUrl, ...rest } = item;
-  return Object.assign(new Video(), rest, { kind });
-}
+/** Newest first, as the API has them: negative where `a` stands before `b`. */
+const order = (a, b) => b.created - a.created || (a.id < b.id) - (a.id > b.id);
 
-export const still = (item) => item.thumbnailImageUrl ?? item.url;
+export const still = (told) => told.thumbnailImageUrl ?? told.url;
 
-/** One item by its id, whichever kind it is; throws ApiError. */
-export async function itemOf(id, signal) {
-  const kinds = /^[0-9a-f]{8}-/.test(id) ? ["image", "video"] : ["video", "image"];
-  for (const kind of kinds) {
-    try {
-      return held(await api(`/aistudio/${kind}s/${encodeURIComponent(id)}`, { signal }), kind);
-    } catch (error) {
-      if (error.status !== 404 || kind === kinds[1]) throw error;
-    }
+/** What is told of one item by its id, whichever kind it is; throws ApiError. */
+export async function itemOf(id, signal, [kind, other] = /^[0-9a-f]{8}-/.test(id) ? ["image", "video"] : ["video", "image"]) {
+  try {
+    return { ...await api(`/aistudio/${kind}s/${encodeURIComponent(id)}`, { signal }), kind };
+  } catch (error) {
+    if (error.status !== 404 || !other) throw error;
+    return itemOf(id, signal, [other]);
   }
 }
 
@@ -44,96 +41,96 @@ class Feed {
   next = "";
   done = false;
 
-  constructor(kind, params) {
-    Object.assign(this, { kind, params });
+  constructor(kind, params, signal) {
+    Object.assign(this, { kind, params, signal });
   }
 
-  async page(token, signal) {
-    const told = await api(`/aistudio/${this.kind}s`, { params: { ...this.params, nextPageKey: token }, signal });
-    return { next: told.nextPageKey ?? "", items: told.items.map((item) => held(item, this.kind)) };
+  async page(more) {
+    const { items, nextPageKey = "" } = await api(`/aistudio/${this.kind}s`, { params: { ...this.params, ...more }, signal: this.signal });
+    return { items: items.map((told) => new Item({ ...told, kind: this.kind })), next: nextPageKey };
   }
 
-  async more(signal) {
-    const token = this.next, page = await this.page(token, signal);
+  async more() {
+    const token = this.next, { items, next } = await this.page({ nextPageKey: token });
     this.pages.push({ token, after: this.items.at(-1) });
-    this.items.push(...page.items);
-    this.next = page.next;
-    this.done = !page.next;
+    this.items.push(...items);
+    Object.assign(this, { next, done: !next });
   }
 
   /** Read the page again that holds `at` (or the first); whether anything in its stretch has come or gone. */
-  async again(at, signal) {
-    const known = at ? this.pages.findLast(({ after }) => !after || place(after) > place(at)) : this.pages[0];
+  async again(at) {
+    const known = this.pages.findLast(({ after }) => !after || (at && order(after, at) < 0));
     if (!known) return false;
-    const page = await this.page(known.token, signal), end = page.next && place(page.items.at(-1));
-    const above = known.after ? this.items.filter((item) => place(item) >= place(known.after)) : [];
-    const below = end ? this.items.filter((item) => place(item) < end) : [];
+    const { items, next } = await this.page({ nextPageKey: known.token }), last = next && items.at(-1);
     const old = new Map(this.items.map((item) => [item.id, item]));
-    if (end && !known.token && this.items.length && !page.items.some((item) => old.has(item.id))) return this.restart(page);
-    const found = [...above, ...page.items.map((item) => old.get(item.id) ?? item), ...below];
+    // More has come than a page holds: what was read before does not follow on it.
+    if (last && !known.after && !items.some(({ id }) => old.has(id))) return this.restart(items, next);
+    const others = this.items.filter((item) => (known.after && order(item, known.after) <= 0) || (last && order(item, last) > 0));
+    const found = [...others, ...items.map((item) => old.get(item.id) ?? item)].sort(order);
     if (found.length === this.items.length && found.every((item, index) => item === this.items[index])) return false;
     this.items = found;
-    if (!end) Object.assign(this, { done: true, next: "" });
+    if (!last) Object.assign(this, { next: "", done: true });
     return true;
   }
 
-  /** More has come than a page holds: what was read before does not follow on it. */
-  restart({ items, next }) {
-    Object.assign(this, { items, next, done: !next, pages: [{ token: "" }] });
+  restart(items, next) {
+    Object.assign(this, { items, next, done: false, pages: [{ token: "" }] });
     return true;
   }
 }
 
+/** Of what changes the list, each says whether it did. */
 export class Library {
   items = [];
-  #hidden = new Set();
   #stop = new AbortController();
 
   constructor(looked) {
     const kinds = { videos: ["video"], images: ["image"] }[looked.kind] ?? ["video", "image"];
-    this.feeds = kinds.map((kind) => new Feed(kind, filters(looked)));
+    this.feeds = kinds.map((kind) => new Feed(kind, filters(looked), this.#stop.signal));
   }
 
   get done() { return this.feeds.every((feed) => feed.done); }
 
-  /** Read on, in every list that holds the others up. */
-  async more() {
-    const short = this.feeds.filter((feed) => !feed.done && this.#left(feed) === 0);
-    await Promise.all(short.map((feed) => feed.more(this.#stop.signal)));
-    this.#merge();
-  }
-
-  /** Look again at the newest, and at the page where `at` stands; whether anything changed. */
-  async again(at) {
-    const looks = this.feeds.map(async (feed) => {
-      const top = await feed.again(null, this.#stop.signal);
-      return (at && feed.pages.length > 1 && await feed.again(at, this.#stop.signal)) || top;
-    });
-    const changed = (await Promise.all(looks)).some(Boolean);
-    if (changed) this.#merge();
-    return changed;
-  }
-
-  hide(id) { this.#hidden.add(id); this.#merge(); }
-  unhide(id) { this.#hidden.delete(id); this.#merge(); }
   close() { this.#stop.abort(); }
 
-  /** How many of a list's items wait for older ones of another list. */
-  #left(feed) {
-    const end = this.#end();
-    return end ? feed.items.length - feed.items.findLastIndex((item) => place(item) >= end) - 1 : 0;
+  /** Read on, in every list that holds the others up. */
+  async more() {
+    const short = this.feeds.filter((feed) => !feed.done && feed.items.slice(-1).every((last) => this.#settled(last)));
+    await Promise.all(short.map((feed) => feed.more()));
+    return this.merge();
   }
 
-  /** Up to where all lists have been read. */
-  #end() {
-    const ends = this.feeds.filter((feed) => !feed.done).map((feed) => (feed.items.length ? place(feed.items.at(-1)) : "~"));
-    return ends.length ? ends.reduce((a, b) => (a > b ? a : b)) : "";
+  /** Look again at the newest, and at the page where `at` stands. */
+  async again(at) {
+    const changes = await Promise.all(this.feeds.map(async (feed) => {
+      const top = await feed.again();
+      return (at && feed.pages.length > 1 && await feed.again(at)) || top;
+    }));
+    return changes.some(Boolean) && this.merge();
   }
 
-  #merge() {
-    const end = this.#end();
-    const all = this.feeds.length > 1 ? this.feeds.flatMap((feed) => feed.items).sort(newer) : this.feeds[0].items;
-    const read = all.slice(0, all.findLastIndex((item) => place(item) >= end) + 1);
-    this.items = this.#hidden.size ? read.filter((item) => !this.#hidden.has(item.id)) : read;
+  /** Read again what is told of the items around an index. */
+  async recall(index) {
+    const far = new Map(this.items.filter((item) => !item.told).map((item) => [item.id, item]));
+    const createdBefore = new Date(this.items[Math.max(0, index - 50)].created + 1).toISOString();
+    const pages = await Promise.all(this.feeds.map((feed) => feed.page({ createdBefore })));
+    for (const { id, told } of pages.flatMap(({ items }) => items)) if (far.has(id)) far.get(id).told = told;
+    return true;
+  }
+
+  /** Forget what is told of the items far from an index. */
+  forget(index) {
+    this.items.forEach((item, at) => { if (Math.abs(at - index) > NEAR) item.told = null; });
+  }
+
+  merge() {
+    const all = this.feeds.flatMap((feed) => feed.items).sort(order);
+    this.items = all.filter((item) => this.#settled(item) && !hidden.has(item.id));
+    return true;
+  }
+
+  /** Whether every list has been read as far as this. */
+  #settled(item) {
+    return this.feeds.every(({ done, items }) => done || (items.length && order(item, items.at(-1)) <= 0));
   }
 }

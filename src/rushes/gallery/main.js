@@ -1,96 +1,86 @@
 // The gallery: signing in, what the address says, the filters, and the keys of the keyboard.
 
-import { api, key, onUnauthorized } from "./api.js";
-import { byId, element, toast } from "./element.js";
-import { filtered, go, onView, view, wallOf } from "./view.js";
+import { api, KEY } from "./api.js";
+import { byId, check, toast } from "./element.js";
+import { address, follow, go, view, wallHere } from "./view.js";
 import { focusTile, loaded, lookAgain, showWall } from "./wall.js";
 
 const LOOK_MS = 4000, TYPING_MS = 250;
-const signIn = byId("sign-in"), search = byId("search"), filters = byId("filters"), keys = byId("keys");
+const signIn = byId("sign-in"), search = byId("search"), { elements: fields } = byId("filters");
 
-let wall = "", mounted = false;
+let wall = "", ready, rest;
 
 // What the first picture need not wait for comes after it, or when it is asked for.
-const openMake = () => import("./make.js").then((make) => make.openMake(), away);
-const one = () => import("./one.js");
 const away = () => toast("The server cannot be reached.");
+const one = () => import("./one.js");
 
 // --- what the address says ---
 
-function look(looked = view()) {
-  if (!key.get()) return;
-  if (document.activeElement !== search || search.value.trim() !== looked.q) search.value = looked.q;
-  for (const name of ["kind", "model", "aspect", "when"]) choose(filters.elements[name], looked[name]);
-  byId("clear").hidden = !filtered(looked) && !looked.kind;
-  if (wall !== wallOf(looked)) {
-    wall = wallOf(looked);
-    showWall(looked).then(settle).catch(away);
+function look() {
+  if (!localStorage[KEY]) return;
+  const looked = view();
+  for (const name of ["model", "aspect", "when"]) offer(fields[name], [looked[name]]);
+  check(fields.kind, looked.kind);
+  for (const name of ["q", "model", "aspect", "when"]) if (fields[name].value.trim() !== looked[name]) fields[name].value = looked[name];
+  byId("clear").hidden = wallHere() === "/";
+  if (wall !== wallHere()) {
+    wall = wallHere();
+    ready = showWall(looked);
+    ready.then(settle).catch(away);
   }
-  if (looked.item || document.querySelector("#one[open]")) one().then(({ showOne }) => showOne(view().item), away);
+  if (looked.item || byId("one").open) one().then(({ showOne }) => showOne(view().item), away);
 }
 
 /** The wall is there: now the rest. */
 async function settle() {
   (await one()).ends();
-  if (mounted) return;
-  const { mountWork } = await import("./work.js");
-  mounted = true;
-  mountWork(byId("work"));
-  models().catch(() => {});
+  rest ??= Promise.all([import("./work.js"), models()]).catch(() => { rest = null; });
 }
 
-function choose(field, value) {
-  if (field.options && ![...field.options].some((option) => option.value === value)) {
-    field.append(element("option", { value, textContent: value }));
-  }
-  field.value = value;
-}
-
-onView.add(look);
-
-filters.addEventListener("change", ({ target }) => go({ [target.name]: target.value }));
-filters.addEventListener("submit", (event) => event.preventDefault());
-byId("clear").addEventListener("click", () => { go({ q: "", kind: "", model: "", aspect: "", when: "", continues: "" }); search.focus(); });
-
-let typing = 0, typed = false;
-search.addEventListener("input", () => {
-  clearTimeout(typing);
-  typing = setTimeout(() => {
-    go({ q: search.value.trim() }, { replace: typed });
-    typed = true;
-  }, TYPING_MS);
-});
-search.addEventListener("blur", () => { typed = false; });
-search.addEventListener("keydown", (event) => {
-  if (event.key !== "ArrowDown" && event.key !== "Enter") return;
-  event.preventDefault();
-  if (loaded().length) focusTile(loaded()[0].id);
-});
-
-byId("home").addEventListener("click", (event) => inPlace(event));
-byId("wall").addEventListener("click", (event) => inPlace(event, { opened: true }));
-
-/** Follow a link of ours without leaving the page. */
-function inPlace(event, state = null) {
-  const link = event.target.closest("a");
-  if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
-  event.preventDefault();
-  const told = new URL(link.href).searchParams;
-  if (state) go({ item: told.get("item") }, { state });
-  else go(Object.fromEntries(Object.keys(view()).map((name) => [name, told.get(name) ?? ""])));
+/** Add what a field does not offer yet. */
+function offer(field, values) {
+  for (const value of values) if (![...field.options].some((option) => option.value === value)) field.add(new Option(value, value));
 }
 
 async function models() {
   const { items } = await api("/aistudio/models");
-  const some = (field, values) => {
-    const known = new Set([...field.options].map((option) => option.value));
-    field.append(...[...new Set(values)].filter((value) => !known.has(value)).map((value) => element("option", { value, textContent: value })));
-  };
-  some(filters.elements.model, items.map((item) => item.model));
-  some(filters.elements.aspect, items.flatMap((item) => item.aspectRatios));
+  offer(fields.model, items.map(({ model }) => model));
+  offer(fields.aspect, items.flatMap(({ aspectRatios }) => aspectRatios));
 }
 
+addEventListener("popstate", look);
+follow(byId("home"));
+follow(byId("wall"), { opened: true });
+
+/** Look at what the fields say. */
+const apply = (how) => go(address(Object.fromEntries(new FormData(byId("filters")))), how);
+
+byId("filters").addEventListener("change", () => apply());
+byId("clear").addEventListener("click", () => { go("/"); search.focus(); });
+
+let typing = 0, typed = false;
+/** What is typed at one go is one step in the history. */
+function type() {
+  clearTimeout(typing);
+  apply({ replace: typed });
+  typed = true;
+}
+search.addEventListener("input", () => {
+  clearTimeout(typing);
+  typing = setTimeout(type, TYPING_MS);
+});
+search.addEventListener("blur", () => { typed = false; });
+search.addEventListener("keydown", async (event) => {
+  if (event.key !== "ArrowDown" && event.key !== "Enter") return;
+  event.preventDefault();
+  type();
+  await ready;
+  if (document.activeElement === search && loaded().length) focusTile(loaded()[0].id);
+});
+
 // --- signing in and out ---
+
+const WRONG = "This key is not right, or it was revoked.";
 
 function ask(sentence = "") {
   byId("key-wrong").textContent = sentence;
@@ -98,15 +88,15 @@ function ask(sentence = "") {
   byId("key").focus();
 }
 
-signIn.querySelector("form").addEventListener("submit", async (event) => {
+signIn.addEventListener("submit", async (event) => {
   event.preventDefault();
-  const given = byId("key").value.trim(), before = key.get();
+  const before = localStorage[KEY];
   byId("key-wrong").textContent = "";
-  key.set(given);
+  localStorage[KEY] = byId("key").value.trim();
   try {
     await api("/quota");
   } catch (error) {
-    if (before) key.set(before); else key.forget();
+    if (before) localStorage[KEY] = before; else delete localStorage[KEY];
     return ask(error.status === 401 ? WRONG : error.message);
   }
   byId("key").value = "";
@@ -114,34 +104,29 @@ signIn.querySelector("form").addEventListener("submit", async (event) => {
   start();
 });
 signIn.addEventListener("cancel", (event) => event.preventDefault());
+document.addEventListener("rushes:unauthorized", () => signIn.open || ask(WRONG));
 
-const WRONG = "This key is not right, or it was revoked.";
-onUnauthorized.add(() => { if (key.get()) ask(WRONG); });
-
-async function signOut() {
+byId("sign-out").addEventListener("click", async () => {
   await (await one()).sendWaiting();
-  key.forget();
+  delete localStorage[KEY];
   sessionStorage.removeItem("rushes.drafts");
   location.assign("/");
-}
-byId("sign-out").addEventListener("click", signOut);
-addEventListener("storage", (event) => { if (event.key === "rushes.key") location.reload(); });
-
-// --- the keyboard ---
-
-const KEYS = { "/": () => search.select(), m: () => openMake(), "?": () => keys.showModal() };
-document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
-  if (event.target.matches("input:not([type=radio]), textarea, select")) {
-    if (event.key === "Escape" && !search.value) search.blur();
-    return;
-  }
-  if (!KEYS[event.key]) return;
-  event.preventDefault();
-  KEYS[event.key]();
 });
-byId("make").addEventListener("click", () => openMake());
-byId("help").addEventListener("click", KEYS["?"]);
+addEventListener("storage", (event) => { if (event.key === KEY) location.reload(); });
+
+// --- the keyboard: a key presses what names it ---
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input:not([type=radio]), textarea, select")) return;
+  const place = [...document.querySelectorAll("dialog[open]")].at(-1) ?? document.querySelector("header");
+  const named = place.querySelector(`[aria-keyshortcuts="${CSS.escape(event.key)}"]`);
+  if (!named) return;
+  event.preventDefault();
+  if (named === search) search.select(); else named.click();
+}, true);
+
+byId("make").addEventListener("click", () => import("./make.js").then(({ openMake }) => openMake(), away));
+byId("help").addEventListener("click", () => byId("keys").showModal());
 
 // --- going ---
 
@@ -150,9 +135,10 @@ function start() {
   look();
 }
 
-setInterval(lookAgain, LOOK_MS);
-document.addEventListener("rushes:entered", lookAgain);
-document.addEventListener("visibilitychange", lookAgain);
-addEventListener("online", lookAgain);
+const lookAround = () => signIn.open || lookAgain();
+setInterval(lookAround, LOOK_MS);
+document.addEventListener("rushes:entered", lookAround);
+document.addEventListener("visibilitychange", lookAround);
+addEventListener("online", lookAround);
 
-if (key.get()) start(); else ask();
+if (localStorage[KEY]) start(); else ask();

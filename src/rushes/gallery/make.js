@@ -1,26 +1,26 @@
 // The form: what to make, of what, at what price; one POST a piece, and no piece is paid for twice.
 
-import { api } from "./api.js";
+import { api, once } from "./api.js";
 import { drafts, keep } from "./drafts.js";
-import { button, choices, complain, field, fill, h, made, model, now } from "./form.js";
-import { drawInputs, INPUTS, inputs, inputsBody, linked, takeFiles } from "./inputs.js";
+import { button, byId, check, element, fill } from "./element.js";
+import { chips, complain, dialog, field, fields, made, model, now } from "./form.js";
+import { drawInputs, INPUTS, inputsBody, linked, takeFiles } from "./inputs.js";
 
 const PATIENCE_MS = 60_000, KINDS = ["video", "image"];
 const number = new Intl.NumberFormat("en", { maximumFractionDigits: 6 }).format;
+const body = dialog.querySelector(".body"), top = byId("make-top"), cost = byId("make-cost"), pay = byId("make-go");
 
-let parts, left, sending = false;
+let left, sending = false;
 
 /** Open the form, with what is given (a request and its `kind`) or the last draft. "rushes:submitted" tells the `jobIds`. */
-export function openMake(prefill = {}) {
-  if (!sending) show(Object.values(prefill).some(Boolean) ? filled(prefill) : drafts[0] ?? filled({}));
+export function openMake(prefill) {
+  if (!sending) show(prefill ? filled(prefill) : drafts[0] ?? filled({}));
 }
 
 /** A form; its `video` and `image` are models, its `source` is what a video begins with. */
-function filled({ model, ...asked }) {
-  const form = { prompt: "", count: 1, inputs: {}, source: "", ...asked };
-  form.prompt ??= "";
-  form.kind ??= asked.style || asked.referenceImageUrl ? "image" : "video";
-  form[form.kind] = model;
+function filled({ prompt = "", model, aspectRatio, duration, style, ...asked }) {
+  const kind = asked.kind ?? (style || asked.referenceImageUrl ? "image" : "video");
+  const form = { kind, prompt, aspectRatio, duration, style, [kind]: model, count: 1, inputs: {}, source: "" };
   for (const name in INPUTS) if (asked[name]?.length) {
     form.inputs[name] = [asked[name]].flat().map(linked);
     form.source = name;
@@ -29,7 +29,7 @@ function filled({ model, ...asked }) {
 }
 
 const offers = ({ aspectRatios, durations, styles } = {}) =>
-  Object.entries({ aspectRatio: aspectRatios, duration: durations, style: styles && ["", ...styles] }).filter(([, options]) => options);
+  Object.entries({ aspectRatio: aspectRatios, duration: durations, style: styles && ["", ...styles] });
 
 /** What one model does not take is remembered for the next. */
 const chosen = (name, options) => options.includes(now.form[name]) ? now.form[name] : options[0];
@@ -37,52 +37,19 @@ const chosen = (name, options) => options.includes(now.form[name]) ? now.form[na
 // --- what it looks like ---
 
 function show(form) {
-  now.dialog?.remove();
-  Object.assign(now, { form, changed, dialog: build(form) });
-  document.body.append(now.dialog);
+  now.form = form;
+  fields.prompt.value = form.prompt;
+  forgive();
   drawDrafts();
   draw();
-  now.dialog.showModal();
-  parts.prompt.focus();
+  if (!dialog.open) dialog.showModal();
+  fields.prompt.focus();
   learn();
 }
 
-function build(form) {
-  const prompt = h("textarea", {
-    id: "make-prompt", rows: 5, placeholder: "What is to be seen? Light, place, movement, camera…",
-    "aria-describedby": "make-count make-error-prompt", input: () => pick("prompt", prompt.value),
-  }, form.prompt);
-  parts = { prompt, count: h("span", { id: "make-count" }), cost: h("p", { id: "make-cost" }), go: button("", submit, { class: "go", "aria-describedby": "make-cost" }) };
-  for (const name of ["kinds", "choose", "amount", "kept"]) parts[name] = h("div", { class: name });
-  parts.top = h("div", { class: "top", role: "alert" });
-  parts.body = h("div", { class: "body" },
-    h("div", { class: "words" }, parts.kept, parts.top, field("prompt", h("label", { for: "make-prompt" }, "Prompt ", parts.count), prompt), inputs),
-    h("div", { class: "side" }, parts.choose, parts.amount));
-  const cancel = (event) => sending && event.preventDefault();
-  return h("dialog", { class: "make", "aria-label": "Make", paste, dragover: drag, dragleave: drag, drop: drag, keydown, cancel },
-    h("header", {}, h("h2", {}, "Make"), parts.kinds, button("×", () => now.dialog.close(), { class: "round", "aria-label": "Close" })),
-    parts.body, h("footer", {}, parts.cost, parts.go));
-}
-
-function keydown(event) {
-  event.stopPropagation();
-  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); submit(); }
-}
-
-function paste(event) {
-  const { files, types } = event.clipboardData;
-  // A table or a page brings a picture of itself along: in a field its text is meant.
-  if (!files.length || (types.includes("text/plain") && event.target.matches("textarea, input"))) return;
-  event.preventDefault();
-  takeFiles(files);
-}
-
-function drag(event) {
-  const { files, types } = event.dataTransfer;
-  if (!types.includes("Files")) return;
-  event.preventDefault();
-  now.dialog.classList.toggle("over", event.type === "dragover");
-  if (event.type === "drop") takeFiles(files);
+function forgive() {
+  fill(top);
+  for (const { classList } of dialog.querySelectorAll(".field")) complain(classList[1]);
 }
 
 async function learn() {
@@ -93,7 +60,7 @@ async function learn() {
     draw();
   } catch (error) {
     tell(error);
-    parts.top.append(" ", button("Try again", () => { fill(parts.top); learn(); }));
+    top.append(" ", button("Try again", () => { fill(top); learn(); }));
   }
 }
 
@@ -102,75 +69,92 @@ function spend() {
 }
 
 function draw() {
-  const { form } = now, { kind } = form, it = model();
-  fill(parts.kinds, choices("kind", "What to make", KINDS.map((value) => ({ value, disabled: now.models.length && !made(value).length })), kind,
-    (kind) => { pick("kind", kind); draw(); now.dialog.querySelector(".kinds :checked").focus(); }));
-  const models = made(kind).map(({ model, credits, creditsPerSecond }) =>
-    ({ value: model, note: credits === undefined ? `${number(creditsPerSecond)} a second` : `${number(credits)} each` }));
-  fill(parts.choose, now.models.length && field("model",
-    choices("model", "Model", models, it?.model, (name) => { pick(kind, name); complain("model"); drawOffers(); }),
-    it && form[kind] && form[kind] !== it.model && h("p", { class: "hint" }, `${form[kind]} is not made here.`)), h("div", {}));
-  if (now.models.length && !it) complain("model", "This server makes nothing yet: its rushes.toml has no provider.");
+  const { kind, count, [kind]: asked } = now.form, it = model(), known = now.models.length > 0;
+  for (const radio of fields.kind) radio.disabled = known && !made(radio.value).length;
+  check(fields.kind, kind);
+  check(fields.count, `${count}`);
+  field("model").hidden = !known;
+  chips("model", made(kind).map(({ model, credits, creditsPerSecond }) =>
+    ({ value: model, note: credits === undefined ? `${number(creditsPerSecond)} a second` : `${number(credits)} each` })), it?.model);
+  byId("make-other").textContent = it && asked && asked !== it.model ? `${asked} is not made here.` : "";
+  if (known && !it) complain("model", "This server makes nothing yet: its rushes.toml has no provider.");
   drawOffers();
-  drawAmount();
 }
 
 function drawOffers() {
-  const it = model(), legends = { aspectRatio: "Shape", duration: "Length", style: "Style" };
-  fill(parts.choose.lastChild, offers(it).map(([name, options]) => field(name, choices(name, legends[name],
-    options.map((value) => ({ value, label: value || "none", ...(name === "aspectRatio" && { note: it.sizes[value]?.join("×"), picture: shape(value) }) })),
-    chosen(name, options), (value) => pick(name, value)))));
+  const it = model();
+  for (const [name, options] of offers(it)) {
+    field(name).hidden = !options;
+    if (options) chips(name, options.map((value) => ({ value, label: value || "none", ...name === "aspectRatio" && shape(it, value) })), chosen(name, options));
+  }
   drawInputs();
   price();
 }
 
-function shape(ratio) {
-  const drawn = h("i", { class: "shape" });
-  drawn.style.aspectRatio = ratio.replace(":", "/");
-  return drawn;
-}
-
-function drawAmount() {
-  const options = Array.from("12345678", (value) => ({ value }));
-  fill(parts.amount, choices("count", "How many", options, `${now.form.count}`, (count) => pick("count", +count)));
-}
+const shape = ({ sizes }, ratio) => ({
+  note: sizes[ratio]?.join("×"), picture: element("i", { className: "shape", style: `aspect-ratio: ${ratio.replace(":", "/")}` }),
+});
 
 function price() {
   const { kind, count, prompt } = now.form, it = model(), length = [...prompt].length;
-  const cost = it && count * (it.credits ?? it.creditsPerSecond * parseInt(chosen("duration", it.durations)));
-  parts.count.textContent = `${number(length)} / 5,000`;
-  parts.count.className = length > 5000 ? "short" : "";
-  parts.cost.className = left < cost ? "short" : "";
-  fill(parts.cost, it && h("strong", {}, `${number(cost)} credit${cost === 1 ? "" : "s"}`),
-    it && left !== undefined && ` ${left < cost ? "but only" : "of"} ${number(left)} left this month`);
-  parts.go.disabled = !it;
-  if (!sending) parts.go.textContent = `Make ${count > 1 ? `${count} ${kind}s` : `the ${kind}`}`;
+  const all = it && count * (it.credits ?? it.creditsPerSecond * parseInt(chosen("duration", it.durations)));
+  Object.assign(byId("make-count"), { textContent: `${number(length)} / 5,000`, className: length > 5000 ? "short" : "" });
+  cost.className = left < all ? "short" : "";
+  fill(cost, it && element("strong", {}, `${number(all)} credit${all === 1 ? "" : "s"}`),
+    it && left !== undefined && ` ${left < all ? "but only" : "of"} ${number(left)} left this month`);
+  pay.disabled = !it;
+  if (!sending) pay.textContent = `Make ${count > 1 ? `${count} ${kind}s` : `the ${kind}`}`;
 }
 
 function drawDrafts() {
   const restored = drafts.includes(now.form), others = drafts.filter((draft) => draft !== now.form);
-  fill(parts.kept, restored && ["You began this before.", button("Start afresh", () => show(filled({})))], others.length && "Kept:",
+  fill(byId("make-kept"), restored && ["You began this before.", button("Start afresh", () => show(filled({})))], others.length && "Kept:",
     others.map((draft) => button(draft.prompt.trim().slice(0, 30) || "without words", () => show(draft))));
 }
 
 // --- what is done with it ---
 
-function pick(name, value) {
-  now.form[name] = value;
-  complain(name);
-  changed();
-}
+const REDRAWN = { kind: draw, model: drawOffers, source: drawInputs };
 
-function changed() {
+dialog.addEventListener("input", ({ target: { name, value } }) => {
+  if (!name) return;
+  now.form[name === "model" ? now.form.kind : name] = name === "count" ? Number(value) : value;
+  complain(name);
+  REDRAWN[name]?.();
   keep(now.form);
   price();
-}
+});
+
+dialog.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+  event.preventDefault();
+  submit();
+});
+
+dialog.addEventListener("paste", (event) => {
+  const { files, types } = event.clipboardData;
+  // A table or a page brings a picture of itself along: in a field its text is meant.
+  if (!files.length || (types.includes("text/plain") && event.target.matches("textarea, input"))) return;
+  event.preventDefault();
+  takeFiles(files);
+});
+
+for (const type of ["dragover", "dragleave", "drop"]) dialog.addEventListener(type, (event) => {
+  const { files, types } = event.dataTransfer;
+  if (!types.includes("Files")) return;
+  event.preventDefault();
+  dialog.classList.toggle("over", type === "dragover");
+  if (type === "drop") takeFiles(files);
+});
+
+dialog.addEventListener("cancel", (event) => sending && event.preventDefault());
+byId("make-close").addEventListener("click", () => dialog.close());
+pay.addEventListener("click", submit);
 
 async function submit() {
   if (sending || !model()) return;
-  const { form, dialog } = now, jobIds = [];
-  for (const error of dialog.querySelectorAll(".error")) complain(error.id.slice(11));
-  fill(parts.top);
+  const { form } = now, jobIds = [];
+  forgive();
   busy("Uploading…");
   try {
     const given = await inputsBody();
@@ -182,18 +166,18 @@ async function submit() {
     busy();
     keep(form);
   }
-  if (form.done) dialog.close(); else stay(dialog);
+  if (form.done) dialog.close(); else stay();
   if (jobIds.length) document.dispatchEvent(new CustomEvent("rushes:submitted", { detail: { jobIds } }));
 }
 
-const asked = () => Object.fromEntries(offers(model()).map(([name, options]) => [name, chosen(name, options) || null]));
+const asked = () => Object.fromEntries(offers(model()).map(([name, options]) => [name, options && chosen(name, options) || undefined]));
 
 /** One POST a piece. Its key is kept until it is answered, so that whoever presses again asks for the same piece. */
 async function send(form, body, jobIds) {
   const said = JSON.stringify(body), all = form.count;
   if (form.sent?.said !== said) form.sent = { said, keys: [] };
   const { keys } = form.sent;
-  while (keys.length < all) keys.push(crypto.randomUUID());
+  while (keys.length < all) keys.push(once());
   for (; form.count; form.count--) {
     busy(all > 1 ? `Sending ${all - form.count + 1} of ${all}…` : "Sending…");
     keep(form);
@@ -204,18 +188,17 @@ async function send(form, body, jobIds) {
 }
 
 function busy(words) {
-  sending = Boolean(words);
-  parts.body.inert = sending;
-  if (words) parts.go.textContent = words; else price();
+  sending = body.inert = Boolean(words);
+  if (words) pay.textContent = words; else price();
 }
 
-function stay(dialog) {
+function stay() {
   if (!dialog.open) dialog.showModal();
-  drawAmount();
+  check(fields.count, `${now.form.count}`);
   spend();
   const wrong = dialog.querySelector(".error:not(:empty)");
-  (wrong?.parentElement.querySelector("textarea, input:checked, input, button") ?? parts.go).focus();
-  (wrong ?? parts.top).scrollIntoView({ block: "nearest" });
+  (wrong?.parentElement.querySelector("textarea, input:checked, input, button") ?? pay).focus();
+  (wrong ?? top).scrollIntoView({ block: "nearest" });
 }
 
 /** The protocol's own words come without a code, and say nothing of what to do. */
@@ -226,7 +209,7 @@ const sentence = ({ status, code, message }) => code ? message
 /** Each complaint at its field, the rest at the top. */
 function tell(error, taken = 0) {
   if (!error.fields) throw error;
-  const fields = Object.entries(error.fields);
-  fill(parts.top, [taken && `${taken} of ${taken + now.form.count} are under way.`, !fields.length && sentence(error),
-    ...fields.map(([name, words]) => !complain(name, words) && `${name} ${words}.`)].filter(Boolean).join(" "));
+  const wrong = Object.entries(error.fields);
+  fill(top, [taken && `${taken} of ${taken + now.form.count} are under way.`, !wrong.length && sentence(error),
+    ...wrong.map(([name, words]) => !complain(name, words) && `${name} ${words}.`)].filter(Boolean).join(" "));
 }

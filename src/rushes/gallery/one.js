@@ -1,15 +1,14 @@
 // One item: its player, its facts, where it comes from, and what can be made of it.
 
-import { ApiError, key } from "./api.js";
-import { byId, calm, copy, element, toast } from "./element.js";
+import { api, V1 } from "./api.js";
+import { button, byId, calm, element, fill, toast } from "./element.js";
 import { itemOf } from "./library.js";
 import { inputs, lineage } from "./lineage.js";
 import { openMake } from "./make.js";
-import { go, view } from "./view.js";
+import { address, follow, go, view } from "./view.js";
 import { focusTile, hide, loaded, neighbour, unhide } from "./wall.js";
 
 const UNDO_SECONDS = 10;
-const V1 = "/pictoryapis/v1/aistudio";
 
 const viewer = byId("one"), stage = byId("stage"), speed = byId("speed");
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
@@ -20,21 +19,13 @@ let open = null, asked = "", stop = new AbortController();
 
 /** Show the item of that id, or none. Called whenever the address may have changed. */
 export async function showOne(id) {
-  if (!id) return void (viewer.open && viewer.close());
+  if (!id) return viewer.close();
   if (asked === id) return;
-  const signal = begin(id);
+  const signal = begin(id), known = loaded().find((item) => item.id === id)?.told;
   if (!viewer.open) viewer.showModal();
-  const known = loaded().find((item) => item.id === id);
-  if (known) return show(known, signal);
-  stage.replaceChildren();
-  byId("close").focus();
-  viewer.classList.add("bare");
-  byId("prompt").textContent = "Loading…";
-  try {
-    show(await itemOf(id, signal), signal);
-  } catch (error) {
-    if (!signal.aborted) missing(id, error);
-  }
+  if (!known) wait();
+  const item = known ?? await itemOf(id, signal).catch((error) => { if (!signal.aborted) missing(id, error); });
+  if (item && !signal.aborted) show(item, signal);
 }
 
 function begin(id = "") {
@@ -44,25 +35,29 @@ function begin(id = "") {
   return stop.signal;
 }
 
+function wait() {
+  viewer.className = "bare";
+  fill(stage);
+  fill(byId("prompt"), "Loading…");
+  byId("close").focus();
+}
+
 function missing(id, error) {
   asked = "";
-  const gone = error.status === 404;
-  byId("prompt").textContent = gone ? "There is no such item here: it was deleted, or belongs to another account." : error.message;
-  if (!gone) byId("prompt").append(" ", element("button", { type: "button", textContent: "Try again", onclick: () => showOne(id) }));
+  fill(byId("prompt"), ...error.status === 404 ? ["There is no such item here: it was deleted, or belongs to another account."]
+    : [error.message, " ", button("Try again", () => showOne(id))]);
 }
 
 function show(item, signal) {
   open = item;
-  viewer.classList.remove("bare");
-  viewer.classList.toggle("image", item.kind === "image");
-  viewer.setAttribute("aria-label", item.kind === "image" ? "One image" : "One video");
+  viewer.className = item.kind;
+  viewer.ariaLabel = `One ${item.kind}`;
   document.title = `${item.prompt.slice(0, 80)} · Rushes`;
+  fill(byId("prompt"), item.prompt);
   play(item);
-  byId("prompt").textContent = item.prompt;
   acts(item);
   facts(item);
   copies(item);
-  Object.assign(byId("download"), { href: item.url, download: `${item.id}${item.url.slice(item.url.lastIndexOf("."))}` });
   ends();
   lineage(byId("lineage"), item, signal);
 }
@@ -82,52 +77,53 @@ let moving = Promise.resolve();
 function step(by) {
   moving = moving.then(async () => {
     const from = view().item, next = from && await neighbour(from, by);
-    if (next && view().item === from) go({ item: next.id }, { replace: true, state: history.state });
+    if (next && view().item === from) go(address({ item: next.id }), { replace: true });
   }).catch(() => {});
 }
 
 // --- the player ---
 
-let frame = 1 / 30;
+const video = () => stage.querySelector("video");
 
-function play(item) {
-  const media = item.kind === "image" ? element("img", { alt: item.prompt }) : element("video", {
-    controls: true, loop: byId("loop").ariaPressed === "true", playsInline: true, autoplay: !calm.matches,
-    poster: item.previewImageUrl, ariaLabel: item.prompt,
+function play({ kind, prompt, url, previewImageUrl, width, height }) {
+  stage.style.setProperty("--shape", `${width} / ${height}`);
+  if (kind === "image") {
+    fill(stage, element("img", { alt: prompt, src: url }));
+    return byId("close").focus();
+  }
+  const media = element("video", {
+    src: url, poster: previewImageUrl, ariaLabel: prompt, controls: true, playsInline: true, autoplay: !calm.matches,
+    loop: byId("loop").ariaPressed === "true", onloadeddata: setSpeed, ontimeupdate: clock, onseeked: clock, drawn: {},
   });
-  media.src = item.url;
-  stage.style.setProperty("--shape", `${item.width} / ${item.height}`);
-  stage.replaceChildren(media);
-  if (item.kind === "image") return void byId("close").focus();
-  media.onloadeddata = setSpeed;
-  media.ontimeupdate = media.onseeked = () => clock(media);
-  media.requestVideoFrameCallback?.(function measure(now, { mediaTime, presentedFrames }) {
-    const { time, count } = media.last ?? {};
-    if (presentedFrames === count + 1 && mediaTime > time && mediaTime - time < 0.2 && !media.paused) frame = mediaTime - time;
-    media.last = { time: mediaTime, count: presentedFrames };
-    clock(media);
-    media.requestVideoFrameCallback(measure);
-  });
+  media.requestVideoFrameCallback?.(measure);
+  fill(stage, media);
   media.focus();
+
+  /** A frame lasts as long as the shortest step between two: when there is much to do, players leave some out. */
+  function measure(now, { mediaTime: time, presentedFrames: count }) {
+    const passed = time - media.drawn.time;
+    if (!media.paused && count === media.drawn.count + 1 && passed > 0) media.frame = Math.min(media.frame ?? 0.2, passed);
+    media.drawn = { time, count };
+    clock();
+    media.requestVideoFrameCallback(measure);
+  }
 }
 
-const clock = (media) => { byId("time").textContent = `${(media.last?.time ?? media.currentTime).toFixed(2)} s`; };
-
-const video = () => stage.querySelector("video");
+function clock() {
+  const media = video();
+  fill(byId("time"), media && `${(media.drawn.time ?? media.currentTime).toFixed(2)} s`);
+}
 
 /** One frame on or back, to the middle of it: its edges are where players disagree. */
 function frames(by) {
-  const media = video();
-  if (!media) return;
+  const media = video(), { frame = 1 / 30, drawn, paused, currentTime } = media;
   media.pause();
-  const at = Math.round((media.last?.time ?? media.currentTime) / frame) + by;
+  const at = Math.floor((paused ? currentTime : drawn.time ?? currentTime) / frame + 0.1) + by;
   media.currentTime = Math.min(Math.max(0, (at + 0.5) * frame), media.duration - frame / 2);
 }
 
 function loop() {
-  const on = byId("loop").ariaPressed !== "true";
-  byId("loop").ariaPressed = String(on);
-  if (video()) video().loop = on;
+  byId("loop").ariaPressed = video().loop = !video().loop;
 }
 
 function faster(by) {
@@ -135,35 +131,27 @@ function faster(by) {
   setSpeed();
 }
 
-function setSpeed() { if (video()) video().playbackRate = Number(speed.value); }
+function setSpeed() { if (video()) video().playbackRate = speed.value; }
 
 // --- what can be made of it ---
 
 function acts(item) {
-  const seconds = Number.parseFloat(item.duration);
-  const same = { kind: item.kind, prompt: item.prompt, model: item.model, aspectRatio: item.aspectRatio };
-  if (seconds) same.duration = `${Math.round(seconds)}s`;
-  if (item.style) same.style = item.style;
-  const { firstFrameImageUrl, extendVideoUrl, referenceImageUrls, referenceImageUrl } = item;
-  const again = { ...same, firstFrameImageUrl, extendVideoUrl, referenceImageUrls, referenceImageUrl };
-  const film = { kind: "video", prompt: item.prompt, aspectRatio: item.aspectRatio };
-  const told = item.kind === "image" ? [
-    ["Make a video of it", { ...film, firstFrameImageUrl: item.url }],
-    ["Use as reference", { ...same, referenceImageUrl: item.url }],
-    ["Again", again],
-  ] : [
-    ["Continue from last frame", { ...same, firstFrameImageUrl: item.lastFrameImageUrl }],
-    ["Extend", { ...same, extendVideoUrl: item.url }],
-    ["Use as reference", { ...same, referenceImageUrls: [item.previewImageUrl] }],
-    ["Again", again],
-  ];
-  byId("acts").replaceChildren(...told.map(([name, prefill], index) => button(name, () => {
+  const { kind, prompt, aspectRatio, url, duration } = item;
+  const again = { ...item, duration: duration && `${Math.round(Number.parseFloat(duration))}s` };
+  const { firstFrameImageUrl, extendVideoUrl, referenceImageUrls, referenceImageUrl, ...same } = again;
+  const told = kind === "image" ? {
+    "Make a video of it": { kind: "video", prompt, aspectRatio, firstFrameImageUrl: url },
+    "Use as reference": { ...same, referenceImageUrl: url },
+  } : {
+    "Continue from last frame": { ...same, firstFrameImageUrl: item.lastFrameImageUrl },
+    Extend: { ...same, extendVideoUrl: url },
+    "Use as reference": { ...same, referenceImageUrls: [item.previewImageUrl] },
+  };
+  fill(byId("acts"), Object.entries({ ...told, Again: again }).map(([name, prefill]) => button(name, () => {
     video()?.pause();
-    openMake(Object.fromEntries(Object.entries(prefill).filter(([, value]) => value !== undefined)));
-  }, index ? "" : "main")));
+    openMake(prefill);
+  })));
 }
-
-const button = (textContent, onclick, className = "") => element("button", { type: "button", textContent, onclick, className });
 
 // --- the facts ---
 
@@ -173,27 +161,34 @@ function facts(item) {
     ["Length", item.duration], ["Size", `${item.width} × ${item.height}`], ["Shape", item.aspectRatio],
     ...inputs(item).map(([what, link]) => [what, anchor(link)]), ["Id", item.id],
   ];
-  byId("facts").replaceChildren(...told.filter(([, value]) => value).flatMap(([name, value]) =>
-    [element("dt", { textContent: name }), element("dd", {}, value)]));
+  fill(byId("facts"), told.map(([name, value]) => value && [element("dt", {}, name), element("dd", {}, value)]).flat());
 }
 
 /** A link as it was sent; only the web's own schemes can be followed. */
 function anchor(link) {
   if (!/^https?:\/\//i.test(link)) return link;
-  return element("a", { href: link, textContent: link, target: "_blank", rel: "noopener noreferrer" });
+  return element("a", { href: link, target: "_blank", rel: "noopener noreferrer" }, link);
 }
 
-function copies(item) {
-  const curl = `curl '${location.origin}${V1}/${item.kind}s/${encodeURIComponent(item.id)}' -H "Authorization: $KEY"`;
-  const told = { Link: item.url, Prompt: item.prompt, Id: item.id, curl };
-  byId("copies").replaceChildren("Copy", ...Object.entries(told).map(([name, text]) => {
-    const made = button(name, async () => {
-      await copy(text, viewer);
-      made.textContent = "Copied";
-      setTimeout(() => { made.textContent = name; }, 1500);
-    });
-    return made;
-  }));
+function copies({ id, kind, url, prompt }) {
+  const curl = `curl '${location.origin}${V1}/aistudio/${kind}s/${encodeURIComponent(id)}' -H "Authorization: $KEY"`;
+  Object.assign(byId("download"), { href: url, download: id + url.slice(url.lastIndexOf(".")) });
+  fill(byId("copies"), "Copy", Object.entries({ Link: url, Prompt: prompt, Id: id, curl }).map(([name, text]) => button(name, async ({ target }) => {
+    await copy(text);
+    target.focus();
+    target.textContent = "Copied";
+    setTimeout(() => { target.textContent = name; }, 1500);
+  })));
+}
+
+/** Put text on the clipboard, also where the page is not served over TLS. */
+async function copy(text) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  const field = element("textarea", { value: text, className: "unseen" });
+  viewer.append(field);
+  field.select();
+  document.execCommand("copy");
+  field.remove();
 }
 
 // --- deleting: the call waits, so that it can be undone; leaving the page sends it ---
@@ -203,71 +198,51 @@ const waiting = new Map();
 function remove() {
   const item = open;
   hide(item.id);
-  close();
-  const timer = setTimeout(() => send(item), UNDO_SECONDS * 1000);
-  toast(`Deleting this ${item.kind}.`, UNDO_SECONDS, "Undo", () => {
-    clearTimeout(timer);
-    waiting.delete(item.id);
+  viewer.close();
+  waiting.set(item, setTimeout(send, UNDO_SECONDS * 1000, item));
+  toast(`Deleting this ${item.kind}.`, UNDO_SECONDS, button("Undo", () => {
+    keep(item);
     unhide(item.id);
     focusTile(item.id);
-  });
-  waiting.set(item.id, { item, timer });
+  }));
+}
+
+function keep(item) {
+  clearTimeout(waiting.get(item));
+  waiting.delete(item);
 }
 
 async function send(item) {
-  clearTimeout(waiting.get(item.id)?.timer);
-  waiting.delete(item.id);
-  const answer = await fetch(`${V1}/${item.kind}s/${encodeURIComponent(item.id)}`, {
-    method: "DELETE", headers: { Authorization: key.get() ?? "" }, keepalive: true,
-  }).catch(() => ({ status: 0 }));
-  if (answer.ok || answer.status === 404) return;
-  unhide(item.id);
-  toast(`It could not be deleted. ${new ApiError(answer.status).message}`);
+  keep(item);
+  try {
+    await api(`/aistudio/${item.kind}s/${encodeURIComponent(item.id)}`, { method: "DELETE" });
+  } catch ({ status, message }) {
+    if (status === 404) return;
+    unhide(item.id);
+    toast(`It could not be deleted. ${message}`);
+  }
 }
 
 /** Send what waits to be deleted: the page is being left, or its key forgotten. */
-export const sendWaiting = () => Promise.all([...waiting.values()].map(({ item }) => send(item)));
+export const sendWaiting = () => Promise.all([...waiting.keys()].map(send));
 addEventListener("pagehide", sendWaiting);
 
 // --- leaving and moving ---
 
-function close() {
-  if (history.state?.opened) history.back();
-  else go({ item: "" }, { replace: true });
-}
-
-viewer.addEventListener("cancel", (event) => { event.preventDefault(); close(); });
 viewer.addEventListener("close", () => {
-  begin();
-  stage.replaceChildren();
+  if (viewer.open) return;
   const { id } = open ?? {};
+  begin();
   open = null;
+  fill(stage);
   document.title = "Rushes";
-  if (view().item) close();
+  if (view().item) history.state?.opened ? history.back() : go(address({ item: "" }), { replace: true });
   if (id) focusTile(id);
 });
-viewer.addEventListener("click", (event) => {
-  const link = event.target.closest("a.step[href^='/']");
-  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
-  event.preventDefault();
-  go({ item: new URL(link.href).searchParams.get("item") }, { replace: true, state: history.state });
-});
+follow(viewer, { replace: true });
 
-const KEYS = { ArrowLeft: () => step(-1), ArrowRight: () => step(1), ",": () => frames(-1), ".": () => frames(1),
-  l: loop, "<": () => faster(-1), ">": () => faster(1) };
-viewer.addEventListener("keydown", (event) => {
-  if (event.altKey || event.ctrlKey || event.metaKey || event.target.matches("select")) return;
-  const act = KEYS[event.key];
-  if (!act) return;
-  event.preventDefault();
-  act();
-}, true);
-
-byId("newer").addEventListener("click", () => step(-1));
-byId("older").addEventListener("click", () => step(1));
-byId("close").addEventListener("click", close);
-byId("back").addEventListener("click", () => frames(-1));
-byId("forth").addEventListener("click", () => frames(1));
-byId("loop").addEventListener("click", loop);
+const PRESSED = { newer: () => step(-1), older: () => step(1), close: () => viewer.close(), back: () => frames(-1),
+  forth: () => frames(1), loop, delete: remove };
+for (const [id, act] of Object.entries(PRESSED)) byId(id).addEventListener("click", act);
+viewer.addEventListener("keydown", ({ key }) => faster({ "<": -1, ">": 1 }[key] ?? 0));
 speed.addEventListener("change", setSpeed);
-byId("delete").addEventListener("click", remove);

@@ -1,51 +1,47 @@
 // The wall: justified rows of what the library holds, of which only those near the window are elements.
 
-import { byId, calm, element } from "./element.js";
-import { Library, still } from "./library.js";
-import { GAP, across, rows, rowsAbove } from "./rows.js";
+import { byId, calm, element, fill } from "./element.js";
+import { hidden, Library, still } from "./library.js";
+import { across, GAP, rows } from "./rows.js";
 import { address, filtered } from "./view.js";
 
 const PLAY_MS = 350;
 
 const wall = byId("wall"), state = byId("state"), news = byId("news"), header = document.querySelector("header");
-const words = element("span", { className: "words", ariaHidden: "true" });
-const tiles = new Map(), hidden = new Set();
+const tiles = new Map();
 
 let library = null, looked = null, failed = null;
-/** What is laid out: the items, their rows, the width of it all, and whether the topmost row is not full. */
-let shown = [], laid = [], width = 0, ragged = false;
-/** The id of the tile that Tab comes to, and how many have come above the window. */
-let current = "", fresh = 0;
+/** What is laid out: the items of a library, their rows, and how wide. */
+let laidOut = null, shown = [], laid = [], width = 0;
+/** A row begins with this item, so that it stays where somebody looks at it; null: the rows are filled from the top. */
+let anchor = null;
+/** The item whose tile Tab comes to and is always there, the one around which was read again, and how many have come above the window. */
+let current = null, recalled = null, fresh = 0;
 
 // --- what is shown ---
 
 /** Show what a view looks at, from its top. Resolves when there is something to see. */
-export async function showWall(view) {
+export function showWall(view) {
   library?.close();
-  const mine = library = new Library(view);
-  looked = view;
-  [failed, fresh, current] = [null, 0, ""];
-  for (const id of hidden) mine.hide(id);
-  wall.setAttribute("aria-busy", "true");
-  const slow = setTimeout(() => { if (mine === library) loading(); }, 150);
-  await work(() => mine.more());
-  clearTimeout(slow);
-  if (mine !== library) return;
-  wall.removeAttribute("aria-busy");
-  scrollTo({ top: 0, behavior: "instant" });
-  relay(true);
+  [library, looked, failed] = [new Library(view), view, null];
+  wall.ariaBusy = "true";
+  if (!shown.length) tell("Loading…", "loading");
+  return more();
 }
 
 export const loaded = () => library?.items ?? [];
 
 /** Take an item off the wall, or put it back: it is being deleted. */
-export function hide(id) { hidden.add(id); library?.hide(id); relay(); }
-export function unhide(id) { hidden.delete(id); library?.unhide(id); relay(); }
+export function hide(id) { hidden.add(id); library.merge(); relay(); }
+export function unhide(id) { hidden.delete(id); library.merge(); relay(); }
 
 /** The next newer (-1) or older (1) one, read on where that is needed; undefined at the ends. */
 export async function neighbour(id, by) {
   const at = () => loaded().findIndex((item) => item.id === id);
-  if (at() >= 0 && at() + by >= loaded().length) await readOn();
+  while (at() >= 0 && at() + by >= loaded().length && !library.done) {
+    await more();
+    if (failed) break;
+  }
   return at() < 0 ? undefined : loaded()[at() + by];
 }
 
@@ -55,171 +51,137 @@ export function focusTile(id) {
   if (index >= 0) focusIndex(index);
 }
 
-// --- reading: one thing at a time ---
+// --- reading ---
 
-async function work(read) {
+/** One thing at a time: whoever asks meanwhile waits for what is on its way. */
+function read(what) {
   const mine = library;
-  if (!mine || mine.busy) return false;
-  mine.busy = true;
-  try {
-    const answer = await read();
-    if (mine === library) failed = null;
-    return answer;
-  } catch (error) {
-    if (error.name !== "AbortError" && mine === library) failed = error;
-    return false;
-  } finally {
-    mine.busy = false;
-  }
+  return mine.busy ??= what(mine).catch((error) => error).then((answer) => {
+    mine.busy = null;
+    if (mine !== library) return;
+    const had = failed;
+    failed = answer instanceof Error ? answer : null;
+    if (answer === true || failed || had) relay(); else render();
+  });
 }
 
-async function readOn() {
-  if (!library || library.done || library.busy) return;
-  const mine = library;
-  await work(() => mine.more());
-  if (mine === library) relay();
-}
+const more = () => read((library) => library.more());
 
-/** Look whether something came or went; what the person is looking at stays where it is. */
+/** Look whether something came or went. */
 export async function lookAgain() {
-  if (!library || library.busy || document.hidden) return;
-  if (failed && !loaded().length) return void await showWall(looked);
-  const mine = library, before = new Set(shown.map((item) => item.id)), had = failed;
-  const changed = await work(() => mine.again(shown[seen()?.from]));
-  if (mine !== library || (!changed && !failed === !had)) return;
-  if (seen() !== laid[0]) fresh += loaded().filter((item) => !before.has(item.id)).length;
-  relay();
+  while (library?.busy) await library.busy;
+  if (!library || document.hidden) return;
+  if (failed && !loaded().length) return showWall(looked);
+  const mine = library, before = new Set(shown);
+  await read(() => mine.again(shown[seen()?.from]));
+  if (mine !== library || seen() === laid[0]) return;
+  fresh += shown.filter((item) => !before.has(item)).length;
+  say();
 }
 
 // --- laying: every place is known before its picture is there ---
 
 const top = () => header.offsetHeight - wall.getBoundingClientRect().top;
+const rowAt = (y) => laid.find((row) => row.y + row.height > y) ?? laid.at(-1);
+const rowOf = (index) => laid.find((row) => index < row.to);
 /** The first row in sight. */
-const seen = () => laid[rowAt(top())];
+const seen = () => rowAt(top());
 
-function relay(whole = false) {
-  const items = loaded(), row = seen(), old = shown;
-  const grown = !whole && old.length > 0 && old.every((item, index) => item === items[index]);
-  const from = whole || grown || row === laid[0] ? 0 : follows(old.slice(row.from, row.to), items);
-  if (grown) lengthen(items); else lay(items, from);
-  if (!grown && !from && !whole && old.length) glide();
-  if (from) scrollBy({ top: laid.find((other) => other.from === from).y - row.y, behavior: "instant" });
+/** Lay out what the library holds now; what somebody looks at stays where it is. */
+function relay() {
+  if (laidOut !== library) begin();
+  const items = loaded(), row = seen(), from = row && row.y - top();
+  const narrower = width !== wall.clientWidth, same = !narrower && shown.every((item, index) => item === items[index]);
+  if (!same) anchor = row === laid[0] ? null : shown.slice(row.from, row.to).find((item) => items.includes(item));
+  wall.classList.toggle("gliding", !same && !narrower && !anchor);
+  lay(items);
+  if (!same && anchor) scrollBy({ top: rowOf(shown.indexOf(anchor)).y - top() - from, behavior: "instant" });
+  library?.forget(seen()?.from ?? 0);
   render();
   say();
 }
 
-/** Lay out so that a row begins at `from`, as one did before. */
-function lay(items, from) {
-  laid = from ? rowsAbove(items, from, wall.clientWidth) : [];
-  ragged = from > 0;
-  for (const [, tile] of tiles) tile.row = null;
-  follow(items, from);
+function begin() {
+  [laidOut, shown, laid, anchor, current, fresh] = [library, [], [], null, null, 0];
+  wall.ariaBusy = null;
+  scrollTo({ top: 0, behavior: "instant" });
 }
 
-/** More follows on what was laid out. */
-function lengthen(items) {
-  const open = laid.at(-1)?.open && laid.pop();
-  follow(items, open ? open.from : laid.at(-1)?.to ?? 0);
-}
-
-function follow(items, from) {
+function lay(items) {
   [shown, width] = [items, wall.clientWidth];
-  const ended = !library || library.done || Boolean(failed), last = laid.at(-1);
-  laid.push(...rows(items, from, items.length, width, last ? last.y + last.height + GAP : 0, ended));
-  const end = laid.at(-1);
-  wall.style.height = `${end ? end.y + end.height : 0}px`;
+  laid = rows(shown, Math.max(0, shown.indexOf(anchor)), width, library?.done || Boolean(failed));
+  const last = laid.at(-1);
+  wall.style.height = `${last ? last.y + last.height : 0}px`;
 }
 
-/** Where the first of these that is still there stands now. */
-function follows(some, items) {
-  const where = new Map(items.map((item, index) => [item.id, index]));
-  return some.map((item) => where.get(item.id)).find((index) => index !== undefined) ?? 0;
-}
-
-let gliding = 0;
-function glide() {
-  if (calm.matches) return;
+/** Back at the top, where a row may not be full: fill them from there. */
+function straighten() {
+  if (!anchor) return;
+  anchor = null;
   wall.classList.add("gliding");
-  clearTimeout(gliding);
-  gliding = setTimeout(() => wall.classList.remove("gliding"), 400);
-}
-
-/** The index of the row at that height, or of the first below it. */
-function rowAt(y) {
-  let low = 0, high = laid.length - 1;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (laid[middle].y + laid[middle].height > y) high = middle; else low = middle + 1;
-  }
-  return low;
+  lay(shown);
+  render();
 }
 
 // --- rendering: what is near the window, and nothing else ---
 
 function render() {
-  const at = top() - header.offsetHeight, near = innerHeight / 2;
-  const first = rowAt(at - near), end = laid.findIndex((row, index) => index >= first && row.y > at + innerHeight + near);
-  const wantedRows = laid.slice(first, end < 0 ? laid.length : end);
-  const keep = new Set(wantedRows.flatMap((row) => shown.slice(row.from, row.to)));
-  for (const [item, tile] of tiles) {
-    if (!keep.has(item) && (tile !== document.activeElement || shown[tile.index] !== item)) drop(item, tile);
-  }
+  const at = top() - header.offsetHeight, near = innerHeight / 2, index = shown.indexOf(current);
+  const wanted = laid.filter(({ y, height, from, to }) =>
+    (y + height > at - near && y < at + innerHeight + near) || (from <= index && index < to));
+  const kept = new Set(wanted.flatMap((row) => shown.slice(row.from, row.to)));
+  for (const [item, tile] of tiles) if (!kept.has(item)) drop(item, tile);
   let next = wall.firstElementChild;
-  for (const row of wantedRows) {
-    const places = across(shown, row, width);
-    for (let index = row.from; index < row.to; index++) {
-      const tile = tiles.get(shown[index]) ?? make(shown[index]);
-      tile.index = index;
-      if (tile.row !== row) put(tile, row, places[index - row.from]);
-      while (next && next !== tile && next.index < index) next = next.nextElementSibling;
-      if (next === tile) next = next.nextElementSibling; else wall.insertBefore(tile, next);
-    }
-  }
-  tabStop(wantedRows);
-  if (ragged && at <= 0) requestAnimationFrame(straighten);
-  const rest = (laid.at(-1)?.y ?? 0) - at - innerHeight;
-  if (library && !library.done && !failed && rest < 2 * innerHeight) readOn();
+  for (const row of wanted) across(shown, row).forEach((place, column) => {
+    const tile = tileOf(shown[row.from + column]);
+    tile.index = row.from + column;
+    if (tile.row !== row) put(tile, row, place);
+    if (tile === next) next = next.nextElementSibling; else wall.insertBefore(tile, next);
+  });
+  tabStop(wanted);
+  if (anchor && at <= 0) requestAnimationFrame(straighten);
+  readNear([...kept].find((item) => !item.told), (laid.at(-1)?.y ?? 0) - at - innerHeight);
 }
 
-/** Back at the top, where a row may not be full: lay it all out anew. */
-function straighten() {
-  if (!ragged) return;
-  glide();
-  lay(shown, 0);
-  render();
+/** Read what is wanted soon: what was forgotten of an item here, or what follows when little is left below. */
+function readNear(far, left) {
+  if (!library || library.busy || failed) return;
+  if (far && far !== recalled) {
+    recalled = far;
+    read((library) => library.recall(shown.indexOf(far)));
+  } else if (!library.done && left < 2 * innerHeight) more();
 }
 
-function make(item) {
-  const picture = element("img", { alt: item.prompt, decoding: "async", draggable: false });
-  const tile = element("a", { className: "tile", href: address({ item: item.id }), tabIndex: -1 }, picture);
-  picture.src = still(item);
-  picture.onerror = () => tile.classList.add("blind");
-  if (item.duration) tile.append(element("b", { textContent: item.duration }));
-  tile.item = item;
+function tileOf(item) {
+  const tile = tiles.get(item) ?? element("a", { className: "tile", href: address({ item: item.id }), tabIndex: -1, item });
   tiles.set(item, tile);
+  if (item.told && !tile.firstChild) dress(tile, item.told);
   return tile;
 }
 
-function put(tile, row, [x, across]) {
+function dress(tile, told) {
+  const onerror = () => tile.classList.add("blind");
+  fill(tile, element("img", { alt: told.prompt, decoding: "async", draggable: false, onerror, src: still(told) }),
+    told.duration && element("b", {}, told.duration), element("span", { className: "words", ariaHidden: "true" }, told.prompt));
+}
+
+function put(tile, row, [x, wide]) {
   tile.row = row;
-  tile.style.transform = `translate(${x}px, ${row.y}px)`;
-  tile.style.width = `${across}px`;
-  tile.style.height = `${row.height}px`;
+  Object.assign(tile.style, { transform: `translate(${x}px, ${row.y}px)`, width: `${wide}px`, height: `${row.height}px` });
 }
 
 function drop(item, tile) {
   tiles.delete(item);
-  if (playing?.tile === tile) rest();
-  tile.firstElementChild.removeAttribute("src");
+  if (tile === attended) attend();
+  tile.querySelector("img")?.removeAttribute("src");
   tile.remove();
 }
 
 /** Tab comes to one tile: the last one focused, or else the first in sight. */
-function tabStop(wantedRows) {
-  const row = wantedRows.find((row) => row.y >= top()) ?? wantedRows[0];
-  const first = row && shown[row.from].id;
-  const stop = [...tiles.keys()].some((item) => item.id === current) ? current : first;
-  for (const [item, tile] of tiles) tile.tabIndex = item.id === stop ? 0 : -1;
+function tabStop(wanted) {
+  const row = wanted.find((row) => row.y >= top()) ?? wanted[0];
+  const stop = tiles.get(current) ?? tiles.get(shown[row?.from]);
+  for (const tile of tiles.values()) tile.tabIndex = tile === stop ? 0 : -1;
 }
 
 /** What there is to say where there is nothing, or nothing more, to see. */
@@ -227,56 +189,41 @@ function say() {
   const nothing = !shown.length;
   news.hidden = !fresh;
   news.textContent = `${fresh} new ↑`;
-  if (failed && failed.status !== 401) return tell(failed.message + (nothing ? "" : " What was read before is still here."), true);
-  if (library && nothing && library.done) return tell(filtered(looked) ? "Nothing here holds all of that." : "Nothing here yet. Make the first one.");
-  tell("");
+  if (failed && failed.status !== 401) tell(failed.message + (nothing ? "" : " What was read before is still here."), nothing ? "failed" : "failed bar");
+  else if (!nothing || !library?.done) tell("");
+  else tell(filtered() ? "Nothing here holds all of that." : "Nothing here yet. Make the first one.", "empty");
 }
 
-function tell(sentence, again = false) {
-  const [words, button] = state.children;
-  words.textContent = sentence;
-  button.hidden = !again;
-  state.className = again && shown.length ? "bar" : "";
+function tell(sentence, how = "") {
+  state.firstElementChild.textContent = sentence;
+  state.className = how;
   state.hidden = !sentence;
-}
-
-function loading() {
-  if (shown.length) return;
-  tell("Loading…");
-  state.className = "loading";
 }
 
 // --- moving about ---
 
 function focusIndex(index) {
-  const row = laid.find((row) => row.from <= index && index < row.to);
-  if (!row) return;
-  const above = row.y - top(), below = row.y + row.height - top() + header.offsetHeight - innerHeight;
-  if (above < GAP) scrollBy({ top: above - GAP, behavior: "instant" });
-  else if (below > -GAP) scrollBy({ top: below + GAP, behavior: "instant" });
-  current = shown[index].id;
+  current = shown[index];
   render();
-  tiles.get(shown[index]).focus({ preventScroll: true });
+  tiles.get(current).focus();
 }
 
 let goal = null;
 
 /** The item above or below, where the eye expects it: going on, that is where one began. */
 function vertical(index, by) {
-  const at = laid.findIndex((row) => row.from <= index && index < row.to), row = laid[at], other = laid[at + by];
+  const row = rowOf(index), other = laid[laid.indexOf(row) + by];
   if (!other) return index;
-  const middles = (some) => across(shown, some, width).map(([left, wide]) => left + wide / 2);
-  goal = goal?.at === index ? goal : { x: middles(row)[index - row.from] };
-  const off = middles(other).map((x) => Math.abs(x - goal.x));
-  goal.at = other.from + off.indexOf(Math.min(...off));
-  return goal.at;
+  const middles = (row) => across(shown, row).map(([x, wide]) => x + wide / 2);
+  const x = goal?.index === index ? goal.x : middles(row)[index - row.from];
+  const off = middles(other).map((middle) => Math.abs(middle - x));
+  goal = { index: other.from + off.indexOf(Math.min(...off)), x };
+  return goal.index;
 }
 
 wall.addEventListener("keydown", (event) => {
-  if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
-  const tile = event.target.closest(".tile");
-  if (!tile) return;
-  const index = tile.index, last = laid.at(-1).to - 1;
+  if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey || !event.target.item) return;
+  const { index } = event.target, last = laid.at(-1).to - 1;
   const to = { ArrowLeft: () => index - 1, ArrowRight: () => index + 1, ArrowUp: () => vertical(index, -1),
     ArrowDown: () => vertical(index, 1), Home: () => 0, End: () => last }[event.key]?.();
   if (to === undefined) return;
@@ -284,67 +231,43 @@ wall.addEventListener("keydown", (event) => {
   focusIndex(Math.min(last, Math.max(0, to)));
 });
 
-// --- hover or focus: the words, and the video itself ---
+// --- hover or focus: the video itself ---
 
-let playing = null;
+const film = element("video", { muted: true, loop: true, playsInline: true, tabIndex: -1, ariaHidden: "true" });
+let attended = null, soon = 0;
 
-function play(tile) {
-  if (playing?.tile === tile) return;
-  rest();
-  words.textContent = tile.item.prompt;
-  tile.append(words);
-  playing = { tile, timer: 0, video: null };
-  if (tile.item.kind === "video" && !calm.matches) playing.timer = setTimeout(() => move(playing), PLAY_MS);
+function attend(tile = null) {
+  if (tile === attended) return;
+  clearTimeout(soon);
+  film.removeAttribute("src");
+  film.remove();
+  attended = tile;
+  if (tile?.item.told?.kind === "video" && !calm.matches) soon = setTimeout(play, PLAY_MS);
 }
 
-function move(mine) {
-  mine.video = element("video", { muted: true, loop: true, playsInline: true, src: mine.tile.item.url, tabIndex: -1 });
-  mine.video.setAttribute("aria-hidden", "true");
-  mine.tile.firstElementChild.after(mine.video);
-  mine.video.play().catch(() => {});
+function play() {
+  film.src = attended.item.told.url;
+  attended.firstChild.after(film);
+  film.play().catch(() => {});
 }
 
-function rest() {
-  if (!playing) return;
-  clearTimeout(playing.timer);
-  words.remove();
-  playing.video?.removeAttribute("src");
-  playing.video?.remove();
-  playing = null;
-}
-
-const under = (event) => event.target.closest?.(".tile");
-wall.addEventListener("pointerover", (event) => { if (event.pointerType === "mouse" && under(event)) play(under(event)); });
-wall.addEventListener("pointerleave", rest);
+const under = ({ target }) => target.closest?.(".tile") ?? undefined;
+wall.addEventListener("pointerover", (event) => { if (event.pointerType === "mouse") attend(under(event)); });
+wall.addEventListener("pointerleave", () => attend());
 wall.addEventListener("focusin", (event) => {
-  const tile = under(event);
-  if (!tile) return;
-  current = tile.item.id;
-  if (tile.matches(":focus-visible")) play(tile);
+  current = event.target.item;
+  if (event.target.matches(".tile:focus-visible")) attend(under(event));
 });
-wall.addEventListener("focusout", rest);
+wall.addEventListener("focusout", () => attend());
 
 // --- the window ---
 
-let asked = 0;
 addEventListener("scroll", () => {
-  asked ||= requestAnimationFrame(() => {
-    asked = 0;
-    if (fresh && seen() === laid[0]) { fresh = 0; say(); }
-    render();
-  });
-}, { passive: true });
-
-new ResizeObserver(() => {
-  if (wall.clientWidth === width) return;
-  const row = seen(), index = row?.from;
-  const from = row ? row.y - top() : 0;
-  lay(shown, 0);
-  const now = laid.find((other) => other.from <= index && index < other.to);
-  if (row?.y && now) scrollBy({ top: now.y - top() - from, behavior: "instant" });
+  if (fresh && seen() === laid[0]) { fresh = 0; say(); }
   render();
-}).observe(wall);
+});
 addEventListener("resize", render);
+new ResizeObserver(() => { if (shown.length && width !== wall.clientWidth) relay(); }).observe(wall);
 
 news.addEventListener("click", () => scrollTo({ top: 0, behavior: calm.matches ? "instant" : "smooth" }));
-state.querySelector("button").addEventListener("click", () => (loaded().length ? lookAgain() : showWall(looked)));
+state.lastElementChild.addEventListener("click", lookAgain);

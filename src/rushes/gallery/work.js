@@ -1,31 +1,17 @@
 // What is under way and what it waits for; what failed within the hour.
 
-import { api, key } from "./api.js";
-import { button, fill, h } from "./form.js";
+import { api } from "./api.js";
+import { byId, fill, toast } from "./element.js";
 import { openMake } from "./make.js";
 
-const UNDER_WAY = ["queued", "submitting", "waiting", "collecting"], DISMISSED = "rushes.dismissed";
+const UNDER_WAY = ["queued", "submitting", "waiting", "collecting"], ENDED = { failed: "Failed", completed: "Done" };
+const DISMISSED = "rushes.dismissed";
 const SOON_MS = 1000, LATER_MS = 10_000, HOUR_MS = 3_600_000, SURE_MS = 4000, MOST = 60, LOOKUPS = 10;
 
-const list = h("ul", {}), told = h("p", { role: "status", class: "work-told" });
+const place = byId("work"), list = place.firstElementChild;
 /** By id. A job that was only just sent is known by its id alone. */
 const jobs = new Map(), cards = new Map();
-let place, timer, refused, asking = false;
-
-/** Show it in an element, hidden while there is nothing; once a page. */
-export function mountWork(element) {
-  place = element;
-  element.classList.add("work");
-  fill(element, list);
-  element.after(told);
-  document.addEventListener("visibilitychange", () => document.hidden || look());
-  document.addEventListener("rushes:submitted", ({ detail }) => {
-    for (const jobId of detail.jobIds) jobs.set(jobId, { jobId, state: "queued" });
-    look();
-  });
-  setInterval(tick, 1000);
-  look();
-}
+let timer, asking = false;
 
 const underWay = (job) => UNDER_WAY.includes(job?.state);
 
@@ -33,11 +19,11 @@ async function look() {
   clearTimeout(timer);
   if (asking) return;
   asking = true;
-  const mine = key.get();
-  if (mine && mine !== refused) await ask().catch(({ status }) => { if (status === 401) refused = mine; });
+  const refused = byId("sign-in").open;
+  if (!refused) await ask().catch(() => {});
   asking = false;
   draw();
-  timer = setTimeout(look, mine === refused || (!document.hidden && [...jobs.values()].some(underWay)) ? SOON_MS : LATER_MS);
+  timer = setTimeout(look, refused || (!document.hidden && [...jobs.values()].some(underWay)) ? SOON_MS : LATER_MS);
 }
 
 async function ask() {
@@ -45,7 +31,7 @@ async function ask() {
   const seen = new Map(pages.flatMap(({ items }) => items).map((job) => [job.jobId, job]));
   // What is on no page has ended, or moved between two of them.
   const gone = [...jobs.values()].filter((job) => underWay(job) && !seen.has(job.jobId)).slice(0, LOOKUPS);
-  const found = await Promise.all(gone.map((job) => api(`/aistudio/jobs/${job.jobId}`).catch(({ status }) => ({ ...job, state: status === 404 ? "" : job.state }))));
+  const found = await Promise.all(gone.map((job) => api(`/aistudio/jobs/${job.jobId}`).catch(({ status }) => status === 404 ? { ...job, state: "" } : job)));
   for (const job of [...seen.values(), ...found]) learn(job);
 }
 
@@ -54,73 +40,66 @@ function learn(job) {
   const fresh = before || Date.now() - Date.parse(job.createdDate) < HOUR_MS;
   if (underWay(job) || (state === "failed" && fresh)) jobs.set(jobId, job); else jobs.delete(jobId);
   if (underWay(job) && prompt && !before?.prompt) say("Under way", prompt);
-  if (underWay(job) || !underWay(before)) return;
-  if (state === "failed") say("Failed", prompt);
-  if (state !== "completed") return;
-  say("Done", prompt);
-  document.dispatchEvent(new CustomEvent("rushes:entered", { detail: { itemId, kind } }));
+  if (underWay(job) || !underWay(before) || !ENDED[state]) return;
+  say(ENDED[state], prompt);
+  if (state === "completed") document.dispatchEvent(new CustomEvent("rushes:entered", { detail: { itemId, kind } }));
 }
 
-const say = (what, prompt) => { told.textContent = `${what}: ${prompt.slice(0, 200)}`; };
+const say = (what, prompt) => { byId("work-told").textContent = `${what}: ${prompt.slice(0, 200)}`; };
 
 // --- what it looks like: a card a job, changed in place ---
 
 function draw() {
-  const away = dismissed(), focused = [...list.children].indexOf(document.activeElement.closest(".work li"));
-  const drawn = [...jobs.values()].filter((job) => job.prompt && !away.includes(job.jobId))
-    .sort((a, b) => underWay(b) - underWay(a) || b.createdDate.localeCompare(a.createdDate)).slice(0, MOST)
-    .map((job) => {
-      const old = cards.get(job.jobId), card = old?.className === kind(job) ? old : made(job);
-      cards.set(job.jobId, card);
-      card.change?.(job);
-      return card;
-    });
+  const away = dismissed(), held = document.activeElement, at = [...list.children].indexOf(held.closest("#work li"));
+  const shown = [...jobs.values()].filter((job) => job.prompt && !away.includes(job.jobId))
+    .sort((a, b) => underWay(b) - underWay(a) || b.createdDate.localeCompare(a.createdDate)).slice(0, MOST).map(card);
+  place.hidden = !shown.length;
   for (const id of cards.keys()) if (!jobs.has(id)) cards.delete(id);
-  if (drawn.some((card, at) => list.children[at] !== card) || drawn.length !== list.children.length) {
-    fill(list, drawn);
-    if (focused >= 0) (drawn[focused] ?? drawn.at(-1))?.querySelector("button").focus();
-    else list.scrollLeft = 0;
-  }
-  place.hidden = !drawn.length;
-  tick();
+  if (shown.length === list.children.length && shown.every((card, index) => card === list.children[index])) return;
+  fill(list, shown);
+  if (at < 0) list.scrollLeft = 0;
+  else [held, ...(shown[at] ?? shown.at(-1) ?? place).querySelectorAll("button")].find((stop) => stop.checkVisibility())?.focus();
 }
 
-const kind = (job) => underWay(job) ? "going" : "failed";
-
-function made(job) {
-  const { prompt, model, request, error, createdDate } = job, { aspectRatio, duration, style } = request;
-  const card = h("li", { class: kind(job) }, h("p", { class: "prompt", title: prompt }, prompt),
-    h("p", { class: "about" }, [model, aspectRatio, duration, style].filter(Boolean).join(" · ")));
-  if (error) {
-    card.append(h("p", { class: "why" }, `${error.message} `, h("code", {}, error.code)), h("div", {},
-      button("Try again", () => openMake({ kind: job.kind, ...request })), button("Dismiss", () => dismiss(job))));
-    return card;
-  }
-  const waits = h("p", { class: "waits" }), bar = h("div", { role: "progressbar", "aria-label": `Progress of ${prompt}`, "aria-valuemax": 1 }, h("i", {}));
-  card.append(waits, bar, h("div", {}, h("time", { datetime: createdDate, title: new Date(createdDate).toLocaleString() }), cancel(job, waits)));
-  card.change = ({ waitingFor, progress }) => {
-    waits.textContent = /^[A-Z]/.test(waitingFor) ? waitingFor : `Waiting for ${waitingFor}`;
-    if (progress === null) return bar.removeAttribute("aria-valuenow");
-    bar.setAttribute("aria-valuenow", progress);
-    bar.firstChild.style.transform = `scaleX(${progress})`;
-  };
-  return card;
-}
-
-function cancel({ jobId }, waits) {
-  let timer;
-  const turn = (sure) => {
-    clearTimeout(timer);
-    it.className = sure ? "sure" : "";
-    it.textContent = sure ? "Really cancel?" : "Cancel";
-    if (sure) timer = setTimeout(turn, SURE_MS);
-  };
-  const it = button("Cancel", () => {
-    const sure = Boolean(it.className);
-    turn(!sure);
-    if (sure) api(`/jobs/${jobId}/cancel`, { method: "POST" }).then(() => { jobs.delete(jobId); draw(); }, ({ message }) => { waits.textContent = message; });
-  });
+function card(job) {
+  const { jobId, prompt, model, request: { aspectRatio, duration, style }, error, waitingFor, progress, createdDate } = job;
+  const it = cards.get(jobId) ?? byId("job").content.firstElementChild.cloneNode(true), time = it.querySelector("time");
+  cards.set(jobId, it);
+  Object.assign(it, { jobId, className: underWay(job) ? "going" : "failed" });
+  const write = (part, words) => { it.querySelector(part).textContent = words; };
+  write(".prompt", prompt);
+  write(".about", [model, aspectRatio, duration, style].filter(Boolean).join(" · "));
+  write(".waits", /^[A-Z]/.test(waitingFor) ? waitingFor : `Waiting for ${waitingFor}`);
+  write(".why span", error?.message);
+  write("code", error?.code);
+  it.firstElementChild.title = prompt;
+  Object.assign(time, { dateTime: createdDate, title: new Date(createdDate).toLocaleString(), textContent: since(createdDate) });
+  Object.assign(it.querySelector("[role=progressbar]"), { ariaLabel: `Progress of ${prompt}`, ariaValueNow: progress });
+  it.querySelector("i").style.transform = `scaleX(${progress})`;
   return it;
+}
+
+function since(date) {
+  const seconds = Math.max(0, Math.round((Date.now() - Date.parse(date)) / 1000));
+  return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min`;
+}
+
+// --- what can be done about it ---
+
+const PRESSED = { cancel, dismiss, again: ({ kind, request }) => openMake({ kind, ...request }) };
+
+list.addEventListener("click", ({ target }) => PRESSED[target.name]?.(jobs.get(target.closest("li").jobId), target));
+
+function cancel({ jobId }, pressed) {
+  const sure = pressed.className === "sure";
+  doubt(pressed, !sure);
+  if (!sure) return setTimeout(doubt, SURE_MS, pressed);
+  api(`/jobs/${jobId}/cancel`, { method: "POST" }).then(() => { jobs.delete(jobId); draw(); }, ({ message }) => toast(message));
+}
+
+function doubt(pressed, asks = false) {
+  pressed.className = asks ? "sure" : "";
+  pressed.textContent = asks ? "Really cancel?" : "Cancel";
 }
 
 const dismissed = () => JSON.parse(localStorage.getItem(DISMISSED)) ?? [];
@@ -130,9 +109,10 @@ function dismiss({ jobId }) {
   draw();
 }
 
-function tick() {
-  for (const time of list.querySelectorAll("time")) {
-    const seconds = Math.max(0, Math.round((Date.now() - Date.parse(time.dateTime)) / 1000));
-    time.textContent = seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min`;
-  }
-}
+document.addEventListener("visibilitychange", () => document.hidden || look());
+document.addEventListener("rushes:submitted", ({ detail }) => {
+  for (const jobId of detail.jobIds) jobs.set(jobId, { jobId, state: "queued" });
+  look();
+});
+setInterval(draw, 1000);
+look();
