@@ -16,8 +16,9 @@ def test_every_state_says_where_it_may_go() -> None:
     assert set(MOVES) == set(JobState)
 
 
-def test_a_job_that_ended_only_becomes_cleaned() -> None:
-    assert {to for state in ENDED for to in MOVES[state]} == {JobState.CLEANED}
+def test_a_job_that_ended_only_becomes_cleaned_or_is_settled() -> None:
+    assert {to for state in ENDED - {JobState.FAILED} for to in MOVES[state]} == {JobState.CLEANED}
+    assert MOVES[JobState.FAILED] == {JobState.CLEANED, JobState.WAITING}
     assert MOVES[JobState.CLEANED] == frozenset()
 
 

@@ -6,6 +6,7 @@
     │   └── InvalidQuery
     ├── Unauthorized                401
     ├── InsufficientCredits         402: the account's month has no room for it; nothing was queued
+    ├── BudgetExceeded              402: the operator's money for this month has no room for it; nothing was queued
     ├── NotFound                    404
     │   └── JobNotFound
     ├── Conflict                    409: not in the state it is in
@@ -102,6 +103,12 @@ class InsufficientCredits(RushesError):
     """The account's credits of this month do not cover the request beside what is charged and under way."""
 
     code = "INSUFFICIENT_CREDITS"
+
+
+class BudgetExceeded(RushesError):
+    """What the request would cost at its provider does not fit into the operator's budget."""
+
+    code = "BUDGET_EXCEEDED"
 
 
 class NotFound(RushesError):

@@ -55,6 +55,9 @@ MOVES: Mapping[JobState, frozenset[JobState]] = {
     JobState.CLEANED: frozenset(),
 }
 
+REPORTED, UNKNOWN, SETTLED = "reported", "unknown", "settled"
+"""How a cost is known, where no price list says it: by the provider, not at all, by a person."""
+
 ENDED = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED, JobState.CLEANED})
 
 
@@ -145,7 +148,7 @@ class Job:
     estimate: Decimal | None = None
     """What it was expected to cost at the provider, in US dollars, and is held of the budgets; ``None``: no idea."""
     cost_source: str | None = None
-    """How ``cost`` is known: ``reported``, by a price list (its name and day), ``settled`` by a person, or ``unknown``."""
+    """How ``cost`` is known: by a price list (its name and day), or :data:`REPORTED` …; ``None``: nothing was sent."""
     owner: str | None = None
     """The worker that holds it; ``None`` while nobody does."""
     attempt: int = 0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -17,6 +17,7 @@ from typing import NamedTuple, Self
 from rushes import ids, store, wire
 from rushes.blobs import Blobs
 from rushes.config import Config
+from rushes.deliveries import Deliveries
 from rushes.errors import (
     Cancelled,
     Duplicate,
@@ -28,14 +29,26 @@ from rushes.errors import (
     Unavailable,
     UploadTaken,
 )
-from rushes.model import FILES, Files, Item, Job, JobState, Kind, Request, VideoRequest
+from rushes.model import FILES, UNKNOWN, Files, Item, Job, JobState, Kind, Request, VideoRequest, result_name
+from rushes.money import Money
 from rushes.providers.routes import Routes
 from rushes.rates import Rates
-from rushes.store import Store, Transaction, accounts, credits, drafts, idempotency, jobs, trash, uploads, webhooks
+from rushes.store import (
+    Store,
+    Transaction,
+    accounts,
+    budgets,
+    credits,
+    drafts,
+    idempotency,
+    jobs,
+    trash,
+    uploads,
+    webhooks,
+)
 from rushes.store.idempotency import Once
 from rushes.store.library import LIBRARIES
 from rushes.store.uploads import Upload
-from rushes.store.webhooks import Delivery, DeliveryState, Try
 
 log = logging.getLogger(__name__)
 
@@ -80,11 +93,12 @@ class Studio:
         """
         blobs = Blobs(config.data / "media")
         await blobs.open()
-        database = await store.open(config.data, config.database_url)
+        database, routes = await store.open(config.data, config.database_url), Routes(config)
         try:
             tokens, links = await store.secret(database, "page tokens"), await store.secret(database, "uploads")
-            yield cls(config, database, blobs, Routes(config), tokens, links, _rates(config))
+            yield cls(config, database, blobs, routes, tokens, links, _rates(config))
         finally:
+            await routes.close()
             await database.close()
 
     async def create_key(self, account: str, label: str) -> str:
@@ -103,16 +117,11 @@ class Studio:
         async with self.store.write() as tx:
             return await accounts.revoke_key(tx, key_id)
 
-    async def set_credits(self, account: str, amount: Decimal | None) -> bool:
-        """What an account may spend in a month; ``None``: the server's default. ``False``: there is no such account."""
-        async with self.store.write() as tx:
-            return await credits.set_limit(tx, account, amount)
-
     async def submit(self, account_id: str, request: Request, origin: str, once: Once | None = None) -> Given:
         """Queue a checked request; the answer to it.
 
         Raises:
-            InsufficientCredits, TooMany: nothing was queued.
+            InsufficientCredits, BudgetExceeded, TooMany: nothing was queued.
             IdempotencyKeyReused: ``once`` was used with another body.
         """
         async with self.store.write() as tx:
@@ -122,6 +131,7 @@ class Studio:
             if given is not None:
                 return Given(given, replayed=True)
             await credits.hold(tx, job, self.config.credits_per_month, self.config.jobs_per_account)
+            await budgets.hold(tx, job, self.money.limits(job))
             await jobs.add(tx, job)
         return Given(answer, replayed=False)
 
@@ -135,6 +145,8 @@ class Studio:
             state=JobState.QUEUED,
             created=tx.now,
             origin=origin,
+            provider=self.routes.name(request.model),
+            estimate=self.routes.estimate(request),
         )
 
     def _price(self, request: Request) -> Decimal:
@@ -143,7 +155,8 @@ class Studio:
         return self.config.image_models[request.model].credits
 
     async def cancel_job(self, account_id: str, job_id: str, once: Once | None = None) -> Given:
-        """End a job under way. A worker that is busy with it throws its work away.
+        """End a job under way. A worker that is busy with it throws its work away; a provider that has it is asked to
+        stop, by a worker, as soon as there is one.
 
         Raises:
             JobNotFound: there is no such job; JobFinished: it has ended.
@@ -177,6 +190,14 @@ class Studio:
                 raise JobNotFinished("The job is under way; cancel it first, or wait for its end.")
             files = await self._take_out(tx, account_id, job.kind, job.item_id)
         await self._delete(files)
+        await self.drop_result(job)
+
+    async def drop_result(self, job: Job) -> None:
+        """Delete what a provider sent for a job that needs it no more."""
+        try:
+            await self.blobs.delete(result_name(job.account_id, job.id))
+        except Unavailable as error:
+            log.warning("what a provider sent is left to the sweep: %s", error.sentence)
 
     async def delete_item(self, account_id: str, kind: Kind, item_id: str) -> bool:
         """Delete an item and its files, and mark its job as cleaned; ``False`` when there is no such item."""
@@ -313,6 +334,24 @@ class Studio:
         async with self.store.write() as tx:
             return await jobs.step(tx, before, after, tx.now + self._lease_ms)
 
+    async def send(self, before: Job, after: Job) -> Job:
+        """Note that a job is about to be sent, where it goes and what that may cost: from here on nobody knows."""
+        async with self.store.write() as tx:
+            sent = replace(after, state=JobState.SUBMITTING, cost_source=UNKNOWN)
+            sent = await jobs.step(tx, before, sent, tx.now + self._lease_ms)
+            if (before.provider, before.estimate) != (after.provider, after.estimate):
+                await budgets.move(tx, before, after)
+        return sent
+
+    async def keep_late_ticket(self, job: Job, ticket: str) -> None:
+        """Keep the ticket of a job that ended while its provider took the order: it is asked to stop a cancelled one,
+        and a failed one can be settled.
+        """
+        async with self.store.write() as tx:
+            state = await jobs.late_ticket(tx, job, ticket)
+        if state is JobState.FAILED:
+            log.warning("the provider took job %s after it had ended; `rushes jobs settle %s` goes on", job.id, job.id)
+
     async def put_back(self, before: Job, after: Job, seconds: float) -> Job:
         """Move a job on and let go of it until it is due again, ``seconds`` from now."""
         async with self.store.write() as tx:
@@ -327,8 +366,11 @@ class Studio:
         return ended
 
     async def _ended(self, tx: Transaction, job: Job) -> None:
-        """What goes with the end of a job that made nothing: its credits are free again, and the world is told."""
+        """What goes with the end of a job that made nothing: its credits are free again, what its provider charges or
+        may charge is counted, and the world is told.
+        """
         await credits.release(tx, job)
+        await budgets.end(tx, job)
         await self._tell(tx, job, None)
 
     async def _tell(self, tx: Transaction, job: Job, item: bytes | None) -> None:
@@ -356,6 +398,7 @@ class Studio:
                 raise LeaseLost(f"The files of job {job.id} were swept while its worker was away.")
             await LIBRARIES[job.kind].add(tx, item, parents)
             await credits.charge(tx, job)
+            await budgets.end(tx, job)
             await self._tell(tx, job, wire.item(item))
         return job
 
@@ -402,45 +445,15 @@ class Studio:
                 return True
         return False
 
-    async def webhook_secrets(self, account_id: str) -> list[str]:
-        """What signs an account's webhooks, the newest first, made on first use; more than one during a rotation."""
-        if found := await webhooks.present_secrets(self.store, account_id):
-            return found
-        async with self.store.write() as tx:
-            await webhooks.make_secret(tx, account_id)
-            return await webhooks.present_secrets(tx, account_id)
+    @property
+    def money(self) -> Money:
+        """What changes credits, budgets and costs by hand."""
+        return Money(self.config, self.store)
 
-    async def rotate_webhook_secret(self, account_id: str, hours: float) -> str:
-        """Give an account a new secret; the ones before it sign beside it for so many hours."""
-        async with self.store.write() as tx:
-            await webhooks.rotate_secret(tx, account_id, int(hours * 3_600_000))
-            return (await webhooks.present_secrets(tx, account_id))[0]
-
-    async def claim_deliveries(self, owner: str, wanted: Mapping[str, int], seconds: float) -> list[Delivery]:
-        """Take up to so many due deliveries of each lane, each under a lease that outlasts the ``seconds`` of a try."""
-        async with self.store.write() as tx:
-            return await webhooks.claim(tx, owner, int(seconds * 1000) + self._lease_ms, wanted)
-
-    async def release_deliveries(self, owner: str) -> None:
-        """Give back the deliveries that a worker holds: it stops."""
-        async with self.store.write() as tx:
-            await webhooks.release(tx, owner)
-
-    async def end_try(self, held: Delivery, tried: Try, state: DeliveryState, wait: float | None) -> bool:
-        """Log a try and move its delivery on, due again in ``wait`` seconds; ``False`` when it is held no more."""
-        async with self.store.write() as tx:
-            await webhooks.note(tx, held, tried)
-            return await webhooks.step(tx, held, state, None if wait is None else tx.now + int(wait * 1000))
-
-    async def keep_delivery(self, delivery: Delivery, tried: Try) -> None:
-        """Keep what was sent once, without a place in the queue."""
-        async with self.store.write() as tx:
-            await webhooks.add_ended(tx, delivery, tried)
-
-    async def replay_delivery(self, delivery_id: str) -> bool:
-        """Send a delivery again, now, its schedule from the start; ``False`` when there is none of that id."""
-        async with self.store.write() as tx:
-            return await webhooks.replay(tx, delivery_id)
+    @property
+    def deliveries(self) -> Deliveries:
+        """What changes webhooks."""
+        return Deliveries(self.store, self._lease_ms)
 
     @property
     def _lease_ms(self) -> int:

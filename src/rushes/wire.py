@@ -40,6 +40,7 @@ _PAGE_START = b'{"items":['
 STATUS: Mapping[type[errors.RushesError], int] = {
     errors.InvalidRequest: 400,
     errors.Unauthorized: 401,
+    errors.BudgetExceeded: 402,
     errors.InsufficientCredits: 402,
     errors.NotFound: 404,
     errors.JobNotFound: 404,
@@ -65,7 +66,12 @@ MESSAGE: Mapping[int, str] = {
     503: "Service Unavailable",
 }
 
-_TOLD_WITH_CODE = (errors.InsufficientCredits, errors.Conflict, errors.IdempotencyKeyReused)
+_TOLD_WITH_CODE = (
+    errors.InsufficientCredits,
+    errors.BudgetExceeded,
+    errors.Conflict,
+    errors.IdempotencyKeyReused,
+)
 
 _FINISHED_KEYS: Mapping[Kind, Sequence[str]] = {
     Kind.VIDEO: (
@@ -254,6 +260,7 @@ def job_detail(job: Job, item_id: str | None, provider: str | None) -> dict[str,
         "error": failed,
         "credits": number(job.credits),
         "cost": None if job.cost is None else number(job.cost),
+        "costSource": job.cost_source,
         "provider": provider,
         "request": request(job),
     }
@@ -267,7 +274,10 @@ def unmistakable(text: str) -> str:
 
 
 def _waiting_for(job: Job) -> str | None:
-    return None if job.state.ended else job.set_back or _WAITS[job.state]
+    if job.state.ended:
+        return None
+    place = f"the provider to make it; it is number {job.position} in its queue" if job.position else None
+    return job.set_back or place or _WAITS[job.state]
 
 
 _WAITS: Mapping[JobState, str] = {
@@ -451,7 +461,8 @@ _JOB_CODES: Mapping[str, type[errors.JobFailed]] = {kind.code: kind for kind in 
 _BY_CODE: Mapping[str, type[errors.RushesError]] = {
     kind.code: kind
     for kind in (
-        *(errors.InvalidBody, errors.InvalidRequest, errors.InsufficientCredits, errors.IdempotencyKeyReused),
+        *(errors.InvalidBody, errors.InvalidRequest, errors.InsufficientCredits, errors.BudgetExceeded),
+        errors.IdempotencyKeyReused,
         *(errors.Conflict, errors.JobNotFinished, errors.JobFinished, errors.UploadTaken),
     )
 }

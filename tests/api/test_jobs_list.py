@@ -25,7 +25,7 @@ IMAGES = "/aistudio/images"
 DETAILS = "/aistudio/jobs"
 DETAIL_KEYS = [
     *("jobId", "kind", "model", "prompt", "state", "waitingFor", "progress", "createdDate", "itemId"),
-    *("error", "credits", "cost", "provider", "request"),
+    *("error", "credits", "cost", "costSource", "provider", "request"),
 ]
 
 
@@ -241,6 +241,7 @@ def test_a_completed_jobs_details(take: Take) -> None:
         "error": None,
         "credits": 8,
         "cost": 0,
+        "costSource": "reported",
         "provider": "sandbox",
         "request": {"prompt": take.item["prompt"], "model": "pixverse5.5", "aspectRatio": "1:1", "duration": "5s"},
     }
@@ -399,11 +400,11 @@ def test_a_completed_job_without_its_item_is_cleaned(server: Server, api: httpx2
     assert api.get(f"/jobs/{job_id}").json()["data"] == {"status": "cleaned"}
 
 
-def test_a_job_of_a_model_that_has_no_route_any_more_has_no_provider(tmp_path: Any, database_url: str | None) -> None:
+def test_a_job_of_a_model_without_a_route_names_the_provider_it_had(tmp_path: Any, database_url: str | None) -> None:
     with serving(tmp_path / "data", database_url, "--no-worker") as server, server.client() as api:
         key, job_id = api.headers["authorization"], submit(api, model="veo3.1")
     (tmp_path / "routes.toml").write_text('[models."pixverse5.5"]\nprovider = "sandbox"\n')
     settings = {"RUSHES_CONFIG": str(tmp_path / "routes.toml")}
     with serving(tmp_path / "data", database_url, settings=settings) as server, server.client(key) as api:
         assert ended(api, job_id)["data"]["error_code"] == "MODEL_UNAVAILABLE"
-        assert api.get(f"{DETAILS}/{job_id}").json()["provider"] is None
+        assert api.get(f"{DETAILS}/{job_id}").json()["provider"] == "sandbox"

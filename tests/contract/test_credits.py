@@ -75,7 +75,7 @@ def api(desk: Server, named: str) -> Iterator[httpx2.Client]:
 
 
 def limit(server: Server, name: str, amount: Decimal | None) -> None:
-    assert server.do(lambda studio: studio.set_credits(name, amount))
+    assert server.do(lambda studio: studio.money.set_credits(name, amount))
 
 
 def image(api: httpx2.Client) -> httpx2.Response:
@@ -204,7 +204,7 @@ async def limited(studio: Studio, amount: Decimal) -> str:
     name = ids.uuid()
     async with studio.store.write() as tx:
         account = await accounts.named(tx, name)
-    assert await studio.set_credits(name, amount)
+    assert await studio.money.set_credits(name, amount)
     return account.id
 
 
@@ -253,7 +253,7 @@ def test_an_account_without_a_limit_of_its_own_has_the_servers_default_a_number(
 
 
 def test_a_limit_for_an_account_that_is_not_there_is_told(desk: Server) -> None:
-    assert desk.do(lambda studio: studio.set_credits("nobody", Decimal(1))) is False
+    assert desk.do(lambda studio: studio.money.set_credits("nobody", Decimal(1))) is False
 
 
 # '402 {"code":"INSUFFICIENT_CREDITS","message":…}: nothing was queued'
@@ -552,7 +552,7 @@ class Books(RuleBasedStateMachine):
 
     @rule(amount=st.one_of(st.none(), st.decimals(0, 60, places=1)))
     def limit_it(self, amount: Decimal | None) -> None:
-        assert self.do(self.studio.set_credits(self.name, amount))
+        assert self.do(self.studio.money.set_credits(self.name, amount))
         self.limit = amount
 
     @rule()

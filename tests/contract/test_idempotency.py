@@ -289,15 +289,15 @@ def test_a_400_is_not_kept(api: httpx2.Client) -> None:
 def test_a_402_is_not_kept_however_many_at_once(desk: Server) -> None:
     name = ids.uuid()
     key = desk.key(name)
-    desk.do(lambda studio: studio.set_credits(name, Decimal(0)))
+    desk.do(lambda studio: studio.money.set_credits(name, Decimal(0)))
     answers = all_at_once(desk, key, VIDEOS, [BODIES[VIDEOS]] * 30)
     assert Counter(answer.status_code for answer in answers) == {402: 30}
     assert (rows(desk, key, "jobs"), rows(desk, key, "idempotency")) == (0, 0)
-    desk.do(lambda studio: studio.set_credits(name, None))
+    desk.do(lambda studio: studio.money.set_credits(name, None))
     with desk.client(key) as api:
         answer = post(api, VIDEOS, "the same")
         assert (answer.status_code, replayed(answer)) == (200, False)
-        desk.do(lambda studio: studio.set_credits(name, Decimal(0)))
+        desk.do(lambda studio: studio.money.set_credits(name, Decimal(0)))
         assert replayed(post(api, VIDEOS, "the same")), "a replay costs nothing"
 
 

@@ -121,11 +121,15 @@ async def test_a_job_can_be_cancelled_in_every_state_before_its_end(studio: Stud
     await studio.cancel_job(account_id, job.id)
     row = await jobs.get(studio.store, account_id, job.id)
     assert row
-    assert (row.state, row.error_code, row.owner, row.ticket) == (JobState.CANCELLED, "CANCELLED", None, None)
+    assert (row.state, row.error_code, row.owner, row.ticket) == (JobState.CANCELLED, "CANCELLED", None, job.ticket)
     assert await under_way(studio, account_id) == (0, 0)
     with pytest.raises(LeaseLost):
         await studio.held(job)
     assert await studio.renew([job]) == set()
+    if job.ticket:  # its provider has it, and is asked to stop
+        [due] = await studio.claim("other", 10)
+        assert (due.id, due.state, due.ticket) == (job.id, JobState.CANCELLED, job.ticket)
+        await studio.money.withdrawn(due, None)
     studio.store.clock_shift = 10**9
     assert await studio.claim("other", 10) == []
 

@@ -256,44 +256,44 @@ async def test_a_limited_forgetting_takes_the_oldest_and_a_replay_saves_from_it(
 
 async def test_a_secret_is_made_once_whoever_asks_first(studio: Studio) -> None:
     account_id, other = await new_account(studio.store), await new_account(studio.store)
-    asked = await asyncio.gather(*(studio.webhook_secrets(account_id) for _ in range(8)))
+    asked = await asyncio.gather(*(studio.deliveries.secrets(account_id) for _ in range(8)))
     [secret] = {secret for secrets in asked for secret in secrets}
     assert secret.startswith("whsec_")
     assert len(b64decode(secret.removeprefix("whsec_"), validate=True)) == 32
-    assert await studio.webhook_secrets(other) != [secret]
-    assert await studio.webhook_secrets(account_id) == [secret]
+    assert await studio.deliveries.secrets(other) != [secret]
+    assert await studio.deliveries.secrets(account_id) == [secret]
 
 
 async def test_a_rotation_keeps_the_old_secret_for_its_hours_and_then_it_is_gone(studio: Studio) -> None:
     account_id = await new_account(studio.store)
-    [old] = await studio.webhook_secrets(account_id)
-    new = await studio.rotate_webhook_secret(account_id, 24)
-    assert await studio.webhook_secrets(account_id) == [new, old]
+    [old] = await studio.deliveries.secrets(account_id)
+    new = await studio.deliveries.rotate_secret(account_id, 24)
+    assert await studio.deliveries.secrets(account_id) == [new, old]
     studio.store.clock_shift = DAY_MS - 5_000
-    assert await studio.webhook_secrets(account_id) == [new, old]
+    assert await studio.deliveries.secrets(account_id) == [new, old]
     studio.store.clock_shift = DAY_MS + 1_000
-    assert await studio.webhook_secrets(account_id) == [new]
+    assert await studio.deliveries.secrets(account_id) == [new]
     await forget(studio.store)
     assert await studio.store.rows("SELECT secret FROM webhook_secrets") == [(new,)]
 
 
 async def test_no_earlier_secret_outlives_the_latest_rotation(studio: Studio) -> None:
     account_id = await new_account(studio.store)
-    [first] = await studio.webhook_secrets(account_id)
-    second = await studio.rotate_webhook_secret(account_id, 48)
-    third = await studio.rotate_webhook_secret(account_id, 24)
-    assert set(await studio.webhook_secrets(account_id)) == {first, second, third}
-    assert (await studio.webhook_secrets(account_id))[0] == third
+    [first] = await studio.deliveries.secrets(account_id)
+    second = await studio.deliveries.rotate_secret(account_id, 48)
+    third = await studio.deliveries.rotate_secret(account_id, 24)
+    assert set(await studio.deliveries.secrets(account_id)) == {first, second, third}
+    assert (await studio.deliveries.secrets(account_id))[0] == third
     studio.store.clock_shift = DAY_MS + 1_000
-    assert await studio.webhook_secrets(account_id) == [third]
-    fourth = await studio.rotate_webhook_secret(account_id, 0)
-    assert await studio.webhook_secrets(account_id) == [fourth]
+    assert await studio.deliveries.secrets(account_id) == [third]
+    fourth = await studio.deliveries.rotate_secret(account_id, 0)
+    assert await studio.deliveries.secrets(account_id) == [fourth]
 
 
 async def test_the_first_rotation_makes_the_first_secret(studio: Studio) -> None:
     account_id = await new_account(studio.store)
-    secret = await studio.rotate_webhook_secret(account_id, 24)
-    assert await studio.webhook_secrets(account_id) == [secret]
+    secret = await studio.deliveries.rotate_secret(account_id, 24)
+    assert await studio.deliveries.secrets(account_id) == [secret]
 
 
 @pytest.mark.parametrize(

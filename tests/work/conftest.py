@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from tests.media.clips import make
 from tests.work.providers import Scripted
 
 MODEL = "pixverse5.5"
+SCRIPTED = "tests.work.providers:Scripted"
 DAY_MS = 24 * 3600 * 1000
 MOST_STEPS = 60
 
@@ -96,12 +97,23 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 @asynccontextmanager
 async def opened(
-    data: Path, database_url: str | None, clip: bytes, *, idempotent: bool = False, **settings: float
+    data: Path,
+    database_url: str | None,
+    clip: bytes,
+    *,
+    idempotent: bool = False,
+    route: Mapping[str, object] = {},
+    **settings: object,
 ) -> AsyncIterator[Set]:
-    route = {"provider": "tests.work.providers:Scripted", "idempotent": idempotent}
-    told = config.load(data=data, database_url=database_url, models={MODEL: route}, **settings)
+    told_route = {"provider": SCRIPTED, "idempotent": idempotent, **route}
+    told = config.load(
+        data=data,
+        database_url=database_url,
+        models={MODEL: {name: value for name, value in told_route.items() if value is not None}},
+        **settings,
+    )
     async with Studio.open(told) as studio:
-        provider = studio.routes.provider(MODEL)
+        provider = studio.routes.provider(MODEL, SCRIPTED)
         assert isinstance(provider, Scripted)
         provider.downloads = [clip]
         fetcher = Fetcher()

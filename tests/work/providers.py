@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from rushes.providers import Done, Order, Pending, Provider, Refused, Setup
+from rushes.providers import Delivered, Done, Order, Pending, Provider, Refused, Setup
 
 Step = object
 """What one call does: raise it, wait for it, or answer it."""
@@ -26,11 +27,19 @@ class Scripted(Provider):
         self.submits: list[Step] = ["a ticket"]
         self.polls: list[Step] = [Done("a source")]
         self.downloads: list[Step] = []
+        self.cancels: list[Step] = [None]
+        self.delivers = b""
+        """What is there when a submit answers :class:`Delivered`."""
         self.calls: list[str] = []
+        self.orders: list[Order] = []
 
     async def submit(self, order: Order) -> str:
         self.calls.append(f"submit {order.job_id}")
+        self.orders.append(order)
+        self.opening = order.inputs.first_frame.read_bytes() if order.inputs.first_frame else b""
         ticket: Any = await _play(self.submits)
+        if isinstance(ticket, Delivered):
+            order.result.write_bytes(self.delivers)
         return ticket  # type: ignore[no-any-return]  # also what no provider should give
 
     async def poll(self, ticket: str) -> Pending | Done | Refused:
@@ -44,8 +53,13 @@ class Scripted(Provider):
         if isinstance(content, bytes):
             to.write_bytes(content)
 
+    async def cancel(self, ticket: str) -> Decimal | None:
+        self.calls.append(f"cancel {ticket}")
+        cost: Any = await _play(self.cancels)
+        return cost  # type: ignore[no-any-return]
+
     def count(self, call: str) -> int:
-        """How often it was asked to ``submit``, ``poll`` or ``download``."""
+        """How often it was asked to ``submit``, ``poll``, ``download`` or ``cancel``."""
         return sum(each.split()[0] == call for each in self.calls)
 
 

@@ -196,7 +196,8 @@ async def test_what_a_provider_refuses_ends_with_its_code_and_sentence(
         shoot.provider.polls = [Pending(0.1), Refused(error) if where == "poll" else error]
     row = await shoot.end(await shoot.submit())
     assert (row.state, row.error_code, row.error_message) == (JobState.FAILED, error.code, error.sentence)
-    assert (row.owner, row.ticket) == (None, None)
+    assert (row.owner, row.cost_source) == (None, None if where == "submit" else "unknown")
+    assert row.ticket == (None if where == "submit" else "a ticket")
     assert (await shoot.left_on_disk(), await shoot.count("drafts"), await shoot.count("videos")) == ([], 0, 0)
 
 

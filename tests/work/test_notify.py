@@ -128,7 +128,7 @@ async def test_a_delivery_is_posted_as_it_was_written_and_signed(office: Office)
     assert received.headers["content-type"] == "application/json"
     assert received.headers["user-agent"].startswith("Rushes/")
     assert received.id == told
-    [secret] = await office.studio.webhook_secrets(office.account_id)
+    [secret] = await office.studio.deliveries.secrets(office.account_id)
     received.verify(secret)
     with pytest.raises(WebhookVerificationError):
         received.verify("whsec_" + "A" * 43 + "=")
@@ -138,8 +138,8 @@ async def test_a_delivery_is_posted_as_it_was_written_and_signed(office: Office)
 
 
 async def test_during_a_rotation_both_secrets_sign_and_then_the_new_one_alone(office: Office) -> None:
-    [old] = await office.studio.webhook_secrets(office.account_id)
-    new = await office.studio.rotate_webhook_secret(office.account_id, 24)
+    [old] = await office.studio.deliveries.secrets(office.account_id)
+    new = await office.studio.deliveries.rotate_secret(office.account_id, 24)
     async with notifying(office):
         await office.last(await office.tell("/during"))
         office.later(24 * 3600 + 1)
@@ -159,7 +159,7 @@ async def test_each_account_signs_with_its_own_secret(office: Office) -> None:
         for teller in (office, other):
             await office.last(await teller.tell("/hook"))
     for received, teller in zip(office.receiver.received, (office, other), strict=True):
-        [secret] = await office.studio.webhook_secrets(teller.account_id)
+        [secret] = await office.studio.deliveries.secrets(teller.account_id)
         received.verify(secret)
 
 
@@ -318,7 +318,7 @@ async def test_the_schedule_is_exact_and_then_the_delivery_has_failed(office: Of
     assert (row.state, row.run_at) == (DeliveryState.FAILED, None)
     assert {received.id for received in office.receiver.received} == {asked}
     assert len(office.receiver.received) == len(SCHEDULE) + 1
-    [secret] = await office.studio.webhook_secrets(office.account_id)
+    [secret] = await office.studio.deliveries.secrets(office.account_id)
     for received in office.receiver.received:
         received.verify(secret)
 
@@ -337,7 +337,7 @@ async def test_a_replay_starts_over_under_the_same_id(office: Office) -> None:
     asked = await office.tell("/status/410")
     async with notifying(office):
         await office.last(asked)
-        assert await office.studio.replay_delivery(asked)
+        assert await office.studio.deliveries.replay(asked)
         await until(lambda: office.tried(asked, 2))
     assert [received.id for received in office.receiver.received] == [asked, asked]
     assert (await office.row(asked)).tries == 1
@@ -514,7 +514,7 @@ def _secret(server: Server) -> str:
     async def first(studio: Studio) -> str:
         account = await accounts.find(studio.store, "films")
         assert account
-        return (await studio.webhook_secrets(account.id))[0]
+        return (await studio.deliveries.secrets(account.id))[0]
 
     return str(server.do(first))
 

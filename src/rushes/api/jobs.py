@@ -83,7 +83,7 @@ async def _page(
 def _detail(studio: Studio, job: Job) -> dict[str, object]:
     route = studio.config.route(job.request.model)
     item_id = job.item_id if job.state is JobState.COMPLETED else None
-    return wire.job_detail(job, item_id, route.provider if route else None)
+    return wire.job_detail(job, item_id, job.provider or (route.provider if route else None))
 
 
 async def _who(request: Request) -> tuple[Studio, Account]:

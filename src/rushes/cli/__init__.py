@@ -49,13 +49,14 @@ COMMANDS = {
     "worker": Entry("serving", "worker", "Work on jobs, without serving.", SERVE),
     "migrate": Entry("serving", "migrate", "Bring the database up to date.", SERVE),
     "keys": Entry("keys", "keys", "Make, list and revoke API keys.", RUN),
-    "accounts": Entry("accounts", "accounts", "See what accounts spend, and limit it.", RUN),
+    "accounts": Entry("accounts", "accounts", "See what accounts spend and cost, and limit it.", RUN),
     "webhooks": Entry(
         "webhooks",
         "webhooks_group",
         "See what was sent to webhooks, send it again, and keep the secrets that sign it.",
         RUN,
     ),
+    "doctor": Entry("doctor", "doctor", "Try what is configured, without spending anything.", RUN),
     "completion": Entry("completion", "completion", "Print the script that completes `rushes` in a shell.", RUN),
 }
 """Every command, in the order of ``--help``. A new one is a line here and its module."""

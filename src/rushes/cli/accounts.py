@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from rushes.cli.dollars import Dollars
 from rushes.cli.examples import examples
 from rushes.cli.studio import data_option, in_studio
 
@@ -16,7 +17,7 @@ _MOST_CREDITS = Decimal(10) ** 12
 
 @click.group(epilog=examples("rushes accounts list", "rushes accounts set-credits film-club 50000"))
 def accounts() -> None:
-    """See what accounts spend, and limit it."""
+    """See what accounts spend and cost, and limit it."""
 
 
 @accounts.command("list", epilog=examples("rushes accounts list", "rushes accounts list --json"))
@@ -51,9 +52,47 @@ def set_credits(name: str, credits: str, data: Path | None) -> None:
     `default` gives it the server's limit again (RUSHES_CREDITS_PER_MONTH).
     """
     amount = None if credits == "default" else _amount(credits)
-    if not in_studio(data, lambda studio: studio.set_credits(name, amount)):
+    if not in_studio(data, lambda studio: studio.money.set_credits(name, amount)):
         raise click.ClickException(f"There is no account {name}; `rushes accounts list` shows them.")
     click.echo("set", err=True)
+
+
+@accounts.command(
+    "set-budget",
+    epilog=examples("rushes accounts set-budget film-club 200", "rushes accounts set-budget film-club default"),
+)
+@click.argument("name")
+@click.argument("dollars", metavar="DOLLARS|default")
+@data_option
+def set_budget(name: str, dollars: str, data: Path | None) -> None:
+    """Limit what the account NAME may cost at the providers in a calendar month (UTC), in US dollars.
+
+    `default` gives it the server's limit again (RUSHES_ACCOUNT_BUDGET), if there is one.
+    """
+    amount = None if dollars == "default" else Dollars().convert(dollars, None, None)
+    if not in_studio(data, lambda studio: studio.money.set_budget(name, amount)):
+        raise click.ClickException(f"There is no account {name}; `rushes accounts list` shows them.")
+    click.echo("set", err=True)
+
+
+@accounts.command("costs", epilog=examples("rushes accounts costs", "rushes accounts costs --json"))
+@data_option
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def show_costs(data: Path | None, as_json: bool) -> None:
+    """Show what this month has cost so far at the providers, by account and by provider, in US dollars.
+
+    What is not known to have cost nothing counts as it was expected to (`rushes jobs settle`).
+    """
+    from rushes.store import budgets
+    from rushes.wire import dumps, number
+
+    async def purses(studio: Any) -> list[Any]:
+        return await budgets.purses(studio.store, await studio.now())
+
+    for scope, spent, held, most in in_studio(data, purses):
+        told = {"scope": scope, "spent": number(spent), "held": number(held), "budget": most and number(most)}
+        limit = "" if most is None else f", of ${most:,.2f}"
+        click.echo(dumps(told) if as_json else f"{scope}: ${spent:,.2f} spent, ${held:,.2f} held{limit}")
 
 
 def _amount(text: str) -> Decimal:

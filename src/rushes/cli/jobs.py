@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from rushes.cli.connection import with_client
+from rushes.cli.dollars import Dollars
 from rushes.cli.examples import examples
 from rushes.cli.lookup import job_id
 from rushes.cli.sheets import json_option, print_json
+from rushes.cli.studio import data_option, in_studio
 from rushes.cli.tables import Column, amount, is_terminal, moment, print_rows, print_sheet, when
 from rushes.cli.waiting import wait
 from rushes.errors import InvalidQuery, JobFailed
@@ -118,7 +122,8 @@ def _details(job: JobDetail) -> Iterator[tuple[str, str | None]]:
     yield "model", f"{job.model} ({job.provider})" if job.provider else job.model
     yield "created", moment(job.created)
     yield "credits", "0" if job.state in _FREE else amount(job.credits)
-    yield "cost", None if job.cost is None else f"${job.cost:,.4f}".rstrip("0").rstrip(".")
+    cost = "" if job.cost is None else f"${job.cost:,.4f}".rstrip("0").rstrip(".") + ", "
+    yield "cost", f"{cost}{job.cost_source}" if job.cost_source else None
     yield job.kind, job.item_id
 
 
@@ -129,3 +134,32 @@ def cancel_job(client: Client, job: str) -> None:
     """End a job under way. ID may be `last`: the newest. Its credits are not charged."""
     client.jobs.cancel(job_id(client, job))
     click.echo("cancelled", err=True)
+
+
+@jobs.command(
+    "settle",
+    epilog=examples(
+        "rushes jobs settle 6e6b7a3c-0b0e-4a0e-9a55-1f5b1c2d3e4f --collect",
+        "rushes jobs settle 6e6b7a3c-0b0e-4a0e-9a55-1f5b1c2d3e4f --ticket 8f14e45f",
+        "rushes jobs settle 6e6b7a3c-0b0e-4a0e-9a55-1f5b1c2d3e4f --cost 0",
+    ),
+)
+@click.argument("job", metavar="ID")
+@click.option("--collect", is_flag=True, help="Its provider has it, by the ticket that is known here: go on with it.")
+@click.option("--ticket", help="Its provider has it, by this ticket (its id there): go on with it.")
+@click.option("--cost", type=Dollars(), help="It is over there too, and cost so many US dollars (0: nothing).")
+@data_option
+def settle_job(job: str, collect: bool, ticket: str | None, cost: Decimal | None, data: Path | None) -> None:
+    """Say what became of a job whose outcome is unknown, once you have looked at its provider.
+
+    For the operator: it opens the data itself. Nothing is ever sent a second time; what the provider made is collected
+    where it has it, and else the cost is noted. Until then the budgets count what it was expected to cost.
+    """
+    if collect + (ticket is not None) + (cost is not None) != 1:
+        raise click.UsageError("Say one of --collect, --ticket and --cost.")
+    if cost is not None:
+        in_studio(data, lambda studio: studio.money.settle(job, cost))
+        click.echo(f"settled at ${cost:f}", err=True)
+    else:
+        in_studio(data, lambda studio: studio.money.reopen(job, ticket))
+        click.echo(f"It goes on; `rushes jobs show {job} --wait` tells how.", err=True)

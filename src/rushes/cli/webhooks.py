@@ -86,7 +86,7 @@ def _page(told: dict[str, object], log: list[dict[str, Any]]) -> Iterator[str]:
 @data_option
 def replay_delivery(delivery_id: str, data: Path | None) -> None:
     """Send a delivery again, under the same webhook-id. A running worker does it, at once."""
-    if not in_studio(data, lambda studio: studio.replay_delivery(delivery_id)):
+    if not in_studio(data, lambda studio: studio.deliveries.replay(delivery_id)):
         raise _no_delivery(delivery_id)
     click.echo("due again", err=True)
 
@@ -123,7 +123,7 @@ def webhook_secret(data: Path | None, account: str) -> None:
     """Print the secret that signs an account's webhooks."""
 
     async def newest(studio: Any) -> str:
-        secrets: list[str] = await studio.webhook_secrets(await _account_id(studio, account))
+        secrets: list[str] = await studio.deliveries.secrets(await _account_id(studio, account))
         return secrets[0]
 
     click.echo(in_studio(data, newest))
@@ -139,7 +139,7 @@ def rotate_webhook_secret(data: Path | None, account: str, hours: float) -> None
     """Make a new secret and print it. Until the time is up, webhooks carry the signatures of both."""
 
     async def rotated(studio: Any) -> str:
-        secret: str = await studio.rotate_webhook_secret(await _account_id(studio, account), hours)
+        secret: str = await studio.deliveries.rotate_secret(await _account_id(studio, account), hours)
         return secret
 
     click.echo(in_studio(data, rotated))

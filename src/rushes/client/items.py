@@ -110,6 +110,8 @@ class JobDetail:
     """AI credits that it costs if it succeeds."""
     cost: float | None
     """US dollars that the provider charged; ``None``: not known."""
+    cost_source: str | None
+    """How that is known: ``reported``, a price list, ``settled``, ``unknown``."""
     provider: str | None
     json: Json = field(repr=False)
 
@@ -289,6 +291,7 @@ def job_detail(told: Json) -> JobDetail:
         error_message=_said(error, "message"),
         credits=_number(told, "credits"),
         cost=_number_or_none(told, "cost"),
+        cost_source=_said(told, "costSource"),
         provider=_text_or_none(told, "provider"),
         json=told,
     )

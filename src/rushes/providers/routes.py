@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from decimal import Decimal
 from functools import cached_property
 from importlib import import_module
 
 from rushes.catalogue import CATALOGUE, ImageModel, Input, Offers, VideoModel
 from rushes.config import Config, Route, secret
 from rushes.errors import BadSetting, ModelUnavailable
-from rushes.model import Kind
+from rushes.model import Kind, Request, VideoRequest
 from rushes.providers import Price, Provider, Setup
 
 PROVIDERS: Mapping[str, str] = {
@@ -69,14 +70,23 @@ class Routes:
                     "dollars_per_second (or dollars, an item)."
                 )
 
-    def price(self, model: str) -> Price | None:
-        """What ``model`` costs at its provider: the route's own figure, or else the provider's price list."""
-        route = self._config.route(model)
-        if route is not None and route.dollars is not None:
-            return Price(route.dollars, per_second=False, table="rushes.toml")
-        if route is not None and route.dollars_per_second is not None:
-            return Price(route.dollars_per_second, per_second=True, table="rushes.toml")
-        return self.provider(model).price
+    def price(self, model: str, name: str | None = None) -> Price | None:
+        """What ``model`` costs at its provider: the route's own figure, or else the price list; of the provider of that
+        ``name``, where it is no longer the route's.
+        """
+        route = self._route(model)
+        if name in (None, "", route.provider):
+            if route.dollars is not None:
+                return Price(route.dollars, per_second=False, table="rushes.toml")
+            if route.dollars_per_second is not None:
+                return Price(route.dollars_per_second, per_second=True, table="rushes.toml")
+        return self.provider(model, name).price
+
+    def estimate(self, request: Request) -> Decimal | None:
+        """What a request is expected to cost, in dollars; ``None``: nobody knows."""
+        price = self.price(request.model)
+        seconds = request.seconds if isinstance(request, VideoRequest) else 0
+        return None if price is None else price.of(seconds)
 
     @cached_property
     def offers(self) -> Offers:

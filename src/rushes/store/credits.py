@@ -51,7 +51,7 @@ async def hold(tx: Transaction, job: Job, default_limit: Decimal, most_jobs: int
     Raises:
         InsufficientCredits: the month has no room for it; TooMany: the account has too many jobs under way.
     """
-    bound = {"id": job.account_id, "month": _month(tx.now), "limit": _millionths(default_limit)}
+    bound = {"id": job.account_id, "month": month(tx.now), "limit": _millionths(default_limit)}
     if not await tx.rows(_HOLD, amount=_millionths(job.credits), most=most_jobs, **bound):
         [(spent, held, limit, under_way)] = await tx.rows(_STATE, **bound)
         if under_way >= most_jobs:
@@ -70,7 +70,7 @@ async def release(tx: Transaction, job: Job) -> None:
 async def charge(tx: Transaction, job: Job) -> None:
     """Turn what a job held into a line of the ledger, now."""
     amount = _millionths(job.credits)
-    await tx.rows(_CHARGE, id=job.account_id, amount=amount, month=_month(tx.now))
+    await tx.rows(_CHARGE, id=job.account_id, amount=amount, month=month(tx.now))
     await tx.rows(
         _NOTE,
         account_id=job.account_id,
@@ -85,14 +85,14 @@ async def charge(tx: Transaction, job: Job) -> None:
 
 async def balance(sql: Rows, account_id: str, default_limit: Decimal, now: int) -> Balance:
     """How an account's month stands."""
-    bound = {"id": account_id, "month": _month(now), "limit": _millionths(default_limit)}
+    bound = {"id": account_id, "month": month(now), "limit": _millionths(default_limit)}
     [(spent, held, limit, _)] = await sql.rows(_STATE, **bound)
     return Balance(_decimal(spent), _decimal(held), _decimal(limit))
 
 
 async def balances(sql: Rows, default_limit: Decimal, now: int) -> list[tuple[str, Balance]]:
     """How every account's month stands, by its name."""
-    rows = await sql.rows(_STATES, month=_month(now), limit=_millionths(default_limit))
+    rows = await sql.rows(_STATES, month=month(now), limit=_millionths(default_limit))
     return [(name, Balance(_decimal(spent), _decimal(held), _decimal(limit))) for name, spent, held, limit in rows]
 
 
@@ -114,7 +114,8 @@ def _description(job: Job) -> str:
     return f"Image by {job.request.model}"
 
 
-def _month(milliseconds: int) -> int:
+def month(milliseconds: int) -> int:
+    """The calendar month of a time, UTC, as year * 100 + month."""
     moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
     return moment.year * 100 + moment.month
 

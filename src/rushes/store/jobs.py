@@ -9,15 +9,18 @@ from decimal import Decimal
 from typing import Any
 
 from rushes.errors import Cancelled, LeaseLost
-from rushes.model import MOVES, ImageRequest, Job, JobState, Kind, Request, VideoRequest
+from rushes.model import MOVES, UNKNOWN, ImageRequest, Job, JobState, Kind, Request, VideoRequest
 from rushes.paging import SortKey
 from rushes.store import Row, Rows, Transaction
 
 _COLUMNS = """id, account_id, item_id, kind, request, credits, state, created, origin, cost,
-    owner, attempt, tries, ticket, submitted, progress, set_back, error_code, error_message"""
+    provider, estimate, cost_source, owner, attempt, tries, ticket, submitted, progress, position, set_back,
+    error_code, error_message"""
 _ADD = """
-INSERT INTO jobs (id, account_id, item_id, kind, request, credits, state, created, origin, run_at, attempt, tries)
-VALUES (:id, :account_id, :item_id, :kind, :request, :credits, :state, :created, :origin, :created, 0, 0)
+INSERT INTO jobs (id, account_id, item_id, kind, request, credits, state, created, origin, provider, estimate,
+    run_at, attempt, tries)
+VALUES (:id, :account_id, :item_id, :kind, :request, :credits, :state, :created, :origin, :provider, :estimate,
+    :created, 0, 0)
 """
 _GET = f"SELECT {_COLUMNS} FROM jobs WHERE id = :id AND account_id = :account_id"  # noqa: S608
 _NEWEST = "ORDER BY created DESC, id DESC LIMIT :limit"
@@ -34,19 +37,39 @@ _HELD = "id = :id AND owner = :owner AND attempt = :attempt"
 _RENEW = f"UPDATE jobs SET run_at = :lease_end WHERE {_HELD} RETURNING id"  # noqa: S608
 _STEP = f"""
 UPDATE jobs SET state = :state, owner = :keeper, run_at = :run_at, tries = :tries, ticket = :ticket,
-    submitted = :submitted, progress = :progress, set_back = :set_back, cost = :cost, item_id = :item_id,
-    error_code = :error_code, error_message = :error_message, ended = :ended
+    submitted = :submitted, progress = :progress, position = :position, set_back = :set_back, item_id = :item_id,
+    provider = :provider, estimate = :estimate, cost = :cost, cost_source = :cost_source,
+    error_code = :error_code, error_message = :error_message,
+    ended = CASE WHEN CAST(:ended AS BIGINT) IS NULL THEN NULL ELSE coalesce(ended, CAST(:ended AS BIGINT)) END
 WHERE {_HELD} AND state = :before RETURNING id
 """  # noqa: S608
-# Who cancels holds no lease: the worker that does finds its own gone.
+# Who cancels holds no lease: the worker that does finds its own gone. What a provider has is due once more, so that a
+# worker asks it to stop.
 _CANCEL = f"""
-UPDATE jobs SET state = 'cancelled', owner = NULL, run_at = NULL, ended = :now, ticket = NULL, progress = NULL,
-    set_back = NULL, error_code = :error_code, error_message = :error_message
+UPDATE jobs SET state = 'cancelled', owner = NULL, run_at = CASE WHEN ticket IS NULL THEN NULL ELSE :now END,
+    ended = :now, tries = 0, progress = NULL, position = NULL, set_back = NULL, error_code = :error_code,
+    error_message = :error_message
 WHERE id = :id AND account_id = :account_id AND ended IS NULL RETURNING {_COLUMNS}
 """  # noqa: S608
 _CLEAN = f"""
 UPDATE jobs SET state = 'cleaned' WHERE id = :id AND account_id = :account_id AND ended IS NOT NULL
 RETURNING {_COLUMNS}
+"""  # noqa: S608
+# The provider's answer came after the job had ended: its ticket is the way to what was made of it.
+_LATE_TICKET = """
+UPDATE jobs SET ticket = :ticket, submitted = :now, run_at = CASE WHEN state = 'cancelled' THEN :now END
+WHERE id = :id AND attempt >= :attempt AND ended IS NOT NULL AND ticket IS NULL AND cost_source = 'unknown'
+RETURNING state
+"""
+_ANYONES = f"SELECT {_COLUMNS}, ended FROM jobs WHERE id = :id"  # noqa: S608
+_SETTLE = """
+UPDATE jobs SET cost = :cost, cost_source = 'settled', ticket = NULL
+WHERE id = :id AND ended IS NOT NULL AND cost_source = 'unknown' RETURNING id
+"""
+_REOPEN = f"""
+UPDATE jobs SET state = 'waiting', ticket = :ticket, submitted = :now, run_at = :now, ended = NULL, tries = 0,
+    error_code = NULL, error_message = NULL
+WHERE id = :id AND state = 'failed' AND cost_source = 'unknown' RETURNING {_COLUMNS}
 """  # noqa: S608
 _RELEASE = "UPDATE jobs SET owner = NULL, run_at = :now WHERE owner = :owner AND run_at IS NOT NULL"
 
@@ -64,6 +87,8 @@ async def add(tx: Transaction, job: Job) -> None:
         state=job.state,
         created=job.created,
         origin=job.origin,
+        provider=job.provider,
+        estimate=_text(job.estimate),
     )
 
 
@@ -138,8 +163,12 @@ async def step(tx: Transaction, before: Job, after: Job, run_at: int | None) -> 
         ticket=after.ticket,
         submitted=after.submitted,
         progress=after.progress,
+        position=after.position,
         set_back=after.set_back,
-        cost=None if after.cost is None else str(after.cost),
+        provider=after.provider,
+        estimate=_text(after.estimate),
+        cost=_text(after.cost),
+        cost_source=after.cost_source,
         item_id=after.item_id,
         error_code=after.error_code,
         error_message=after.error_message,
@@ -151,8 +180,11 @@ async def step(tx: Transaction, before: Job, after: Job, run_at: int | None) -> 
 
 
 async def ended(tx: Transaction, before: Job, after: Job) -> Job:
-    """Move a held job to its end: nobody holds it, and what was only needed on the way is dropped."""
-    after = replace(after, owner=None, ticket=None, progress=None, set_back=None)
+    """Move a held job to its end: nobody holds it, and what was only needed on the way is dropped; its ticket stays
+    where nobody knows what it cost.
+    """
+    ticket = after.ticket if after.state is JobState.FAILED and after.cost_source == UNKNOWN else None
+    after = replace(after, owner=None, ticket=ticket, progress=None, position=None, set_back=None)
     return await step(tx, before, after, run_at=None)
 
 
@@ -180,11 +212,44 @@ async def release(tx: Transaction, owner: str) -> None:
     await tx.rows(_RELEASE, owner=owner, now=tx.now)
 
 
+async def late_ticket(tx: Transaction, job: Job, ticket: str) -> JobState | None:
+    """Keep a ticket that came when the job had ended already; the state it is in, ``None`` if it was of no use."""
+    found = await tx.rows(_LATE_TICKET, id=job.id, attempt=job.attempt, ticket=ticket, now=tx.now)
+    return JobState(found[0][0]) if found else None
+
+
+async def anyones(sql: Rows, job_id: str) -> tuple[Job, int | None] | None:
+    """A job of whichever account, and when it ended: for the operator."""
+    found = await sql.rows(_ANYONES, id=job_id)
+    return (_job(found[0][:-1]), found[0][-1]) if found else None
+
+
+async def settle(tx: Transaction, job_id: str, cost: Decimal) -> bool:
+    """Note what an ended job did cost; ``False`` when that is known."""
+    return bool(await tx.rows(_SETTLE, id=job_id, cost=str(cost)))
+
+
+async def reopen(tx: Transaction, job_id: str, ticket: str) -> Job | None:
+    """Let a failed job go on at its provider; ``None`` when it is in no such state."""
+    found = await tx.rows(_REOPEN, id=job_id, ticket=ticket, now=tx.now)
+    return _job(found[0]) if found else None
+
+
+def _text(amount: Decimal | None) -> str | None:
+    return None if amount is None else f"{amount:f}"
+
+
 def _job(row: Row) -> Job:
-    job_id, account_id, item_id, kind, request, credit, state, created, origin, cost, *rest = row
+    job_id, account_id, item_id, kind, request, credit, state, created, origin, cost, provider, estimate, *rest = row
     asked = _request(Kind(kind), json.loads(request))
-    price, charged = Decimal(credit), None if cost is None else Decimal(cost)
-    return Job(job_id, account_id, item_id, asked, price, JobState(state), created, origin, charged, *rest)
+    price, charged, expected = Decimal(credit), _amount(cost), _amount(estimate)
+    return Job(
+        job_id, account_id, item_id, asked, price, JobState(state), created, origin, charged, provider, expected, *rest
+    )
+
+
+def _amount(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)
 
 
 def _request(kind: Kind, asked: dict[str, Any]) -> Request:

@@ -12,10 +12,13 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 
 from rushes import media, wire
+from rushes.catalogue import Input
 from rushes.errors import (
+    BadSetting,
     JobFailed,
     LeaseLost,
     ModelUnavailable,
@@ -26,8 +29,21 @@ from rushes.errors import (
     Unavailable,
     Unreadable,
 )
-from rushes.model import Files, Image, ImageFiles, Item, Job, JobState, Video, VideoFiles, VideoRequest
-from rushes.providers import Done, Inputs, Order, Pending, Provider, Refused
+from rushes.model import (
+    REPORTED,
+    UNKNOWN,
+    Files,
+    Image,
+    ImageFiles,
+    Item,
+    Job,
+    JobState,
+    Video,
+    VideoFiles,
+    VideoRequest,
+    result_name,
+)
+from rushes.providers import Delivered, Done, Inputs, Order, Pending, Provider, Refused
 from rushes.studio import Studio
 from rushes.work.inputs import InputFiles
 
@@ -43,6 +59,9 @@ _POLL_SECONDS = 120.0
 _DOWNLOAD_SECONDS = 3600.0
 # Set-backs nobody foresaw (ours, or a provider class's own mistakes), before the job is given up.
 _UNFORESEEN_TRIES = 10
+_CANCEL_TRIES = 8
+_DELIVERED = "delivered with the answer"
+"""The ticket of a job whose provider gave the result at once: it is kept here."""
 _UNFORESEEN = "Something went wrong that nobody foresaw; the server's log says what, and it is tried again."
 
 
@@ -79,73 +98,122 @@ class Generator:
             await self._submit(job)
         elif job.state is JobState.SUBMITTING:
             await self._recover(job)
+        elif job.state is JobState.CANCELLED:
+            await self._withdraw(job)
         else:
             await self._poll(job)
 
     async def _submit(self, job: Job) -> None:
-        provider = self.studio.routes.provider(job.request.model)
+        routes, model = self.studio.routes, job.request.model
+        provider = routes.provider(model)
         with self.studio.blobs.workspace() as folder:
-            inputs = await self.inputs.gather(job, folder)
-            order = self._order(job, inputs)
-            job = await self.studio.keep(job, replace(job, state=JobState.SUBMITTING, set_back=None))
-            ticket = await self._send(job, provider, order)
-            job = await self.studio.keep(job, replace(job, state=JobState.WAITING, ticket=ticket, tries=0))
+            inputs = await self.inputs.gather(job, folder, extends=Input.EXTEND_VIDEO in routes.takes(model))
+            order = replace(self._order(job, inputs), result=folder / "result")
+            # Where it goes is what the route says now, whoever it was queued for.
+            going = replace(job, provider=routes.name(model), estimate=routes.estimate(job.request), set_back=None)
+            job = await self.studio.send(job, going)
+            given = await self._send(job, provider, order)
+            if given is None:
+                return
+            job = await self._accepted(job, given)
         await self._poll(job)
 
-    async def _send(self, job: Job, provider: Provider, order: Order) -> str:
+    async def _send(self, job: Job, provider: Provider, order: Order) -> str | Delivered | None:
+        """What the provider gave; ``None`` when the provider said no, which ends the job and costs nothing."""
         try:
             async with asyncio.timeout(_SUBMIT_SECONDS):
-                return await provider.submit(order)
+                given = await provider.submit(order)
+            if isinstance(given, Delivered):  # kept before anything else: there is no asking for it again
+                await self.studio.blobs.put(result_name(job.account_id, job.id), order.result)
+            return given
         except ProviderUnreachable:
-            await self.studio.keep(job, replace(job, state=JobState.QUEUED))
+            await self.studio.keep(job, replace(job, state=JobState.QUEUED, cost_source=None))
             raise
-        except JobFailed:
-            raise
+        except JobFailed as error:
+            await self.studio.fail(replace(job, cost_source=None), error)
+            return None
         except BaseException as error:  # whatever it is, the provider may have accepted: only a person can know
             if provider.idempotent or _being_stopped():
                 raise
             log.exception("job %s: the provider's answer to the submission was lost", job.id)
             raise _unknown() from error
 
+    async def _accepted(self, job: Job, given: str | Delivered) -> Job:
+        ticket, charged = (_DELIVERED, self._charged(job, given.cost)) if isinstance(given, Delivered) else (given, job)
+        try:
+            return await self.studio.keep(job, replace(charged, state=JobState.WAITING, ticket=ticket, tries=0))
+        except LeaseLost:  # it was cancelled meanwhile, or this worker was away too long
+            await self.studio.keep_late_ticket(job, ticket)
+            raise
+
     def _provider(self, job: Job) -> Provider:
         """Who has the job. A route that has gone may come back, with its result: what is paid for waits."""
         try:
-            return self.studio.routes.provider(job.request.model)
-        except ModelUnavailable as error:
+            return self.studio.routes.provider(job.request.model, job.provider or None)
+        except (ModelUnavailable, BadSetting) as error:
             raise Unavailable(f"{error.sentence} The job waits: its provider has it, and may charge for it.") from error
 
     async def _recover(self, job: Job) -> None:
         if not self._provider(job).idempotent:
             raise _unknown()
-        await self.studio.put_back(job, replace(job, state=JobState.QUEUED), 0)
+        await self.studio.put_back(job, replace(job, state=JobState.QUEUED, cost_source=None), 0)
+
+    async def _withdraw(self, job: Job) -> None:
+        """Ask the provider of a cancelled job to stop. It was told that it need not: what it does now is its own."""
+        cost = None
+        try:
+            if job.ticket != _DELIVERED:
+                async with _answering(_POLL_SECONDS):
+                    cost = await self._provider(job).cancel(job.ticket or "")
+        except Unavailable:
+            if job.tries < _CANCEL_TRIES:
+                raise
+        except JobFailed as error:
+            log.info("job %s was not withdrawn: %s", job.id, error.sentence)
+        await self.studio.money.withdrawn(job, cost)
 
     async def _poll(self, job: Job) -> None:
-        provider = self._provider(job)
+        if job.ticket == _DELIVERED:
+            return await self._done(job, Done(_DELIVERED, job.cost if job.cost_source == REPORTED else None))
         async with _answering(_POLL_SECONDS):
-            answer = await provider.poll(job.ticket or "")
+            answer = await self._provider(job).poll(job.ticket or "")
         match answer:
             case Refused(error, cost):
-                await self.studio.fail(replace(job, cost=cost), error)
-            case Pending(poll_after, progress):
+                await self.studio.fail(self._charged(job, cost, known=cost is not None), error)
+            case Pending(poll_after, progress, position):
                 if self._late(job):
                     raise self._timeout(job)
                 progress = job.progress if progress is None else progress
-                waiting = replace(job, tries=0, set_back=None, progress=progress)
+                waiting = replace(job, tries=0, set_back=None, progress=progress, position=position)
                 await self.studio.put_back(job, waiting, min(max(poll_after, _SHORTEST_POLL), _LONGEST_ASKED))
             case Done() as done:
-                if job.state is JobState.WAITING:
-                    collecting = replace(job, state=JobState.COLLECTING, tries=0, set_back=None, cost=done.cost)
-                    job = await self.studio.keep(job, collecting)
-                await self._collect(job, provider, done)
+                await self._done(job, done)
             case other:
                 raise TypeError(f"poll answered {other!r}")
+        return None
 
-    async def _collect(self, job: Job, provider: Provider, done: Done) -> None:
+    async def _done(self, job: Job, done: Done) -> None:
+        if job.state is JobState.WAITING:
+            charged = self._charged(job, done.cost)
+            collecting = replace(charged, state=JobState.COLLECTING, tries=0, set_back=None, position=None)
+            job = await self.studio.keep(job, collecting)
+        await self._collect(job, done)
+
+    def _charged(self, job: Job, cost: Decimal | None, *, known: bool = True) -> Job:
+        """With what it cost: as reported, or else by the price list, or else unknown, which is not 0."""
+        if cost is not None:
+            return replace(job, cost=cost, cost_source=REPORTED)
+        with suppress(ModelUnavailable, BadSetting):  # no route any more: no price list either
+            if known and (price := self.studio.routes.price(job.request.model, job.provider)):
+                seconds = job.request.seconds if isinstance(job.request, VideoRequest) else 0
+                return replace(job, cost=price.of(seconds), cost_source=price.table)
+        return replace(job, cost=None, cost_source=UNKNOWN)
+
+    async def _collect(self, job: Job, done: Done) -> None:
         files = await self.studio.announce_files(job)
         try:
             with self.studio.blobs.workspace() as folder:
-                async with _answering(_DOWNLOAD_SECONDS):
-                    await provider.download(done, folder / "result")
+                await self._download(job, done, folder / "result")
                 item, made = await self._examine(job, files, folder)
                 item = await self._keep_files(job, item, folder, made)
             await self.studio.enter(job, item, self.inputs.parents(job))
@@ -155,6 +223,15 @@ class Generator:
             with suppress(Unavailable):
                 await asyncio.shield(self.studio.drop_files(files))
             raise
+        if done.source == _DELIVERED:
+            await self.studio.drop_result(job)
+
+    async def _download(self, job: Job, done: Done, to: Path) -> None:
+        if done.source == _DELIVERED:
+            await self.studio.blobs.copy(result_name(job.account_id, job.id), to)
+            return
+        async with _answering(_DOWNLOAD_SECONDS):
+            await self._provider(job).download(done, to)
 
     async def _examine(self, job: Job, files: Files, folder: Path) -> tuple[Item, tuple[str, ...]]:
         """What was delivered, and the names of its files in the folder, in the order of ``Files.all``."""
@@ -169,6 +246,8 @@ class Generator:
                 )
             return await self._image(job, files, result, folder / "image.png"), ("image.png",)
         except Unreadable as error:
+            if result.exists():  # it was paid for: whoever wants to know what it is can still look at it
+                await self.studio.blobs.put(result_name(job.account_id, job.id), result)
             raise ProviderFailed(
                 f"The provider delivered a file that is not a whole {job.kind}: {error.sentence} Submit it again."
             ) from error
@@ -211,9 +290,8 @@ class Generator:
         return item
 
     def _order(self, job: Job, inputs: Inputs) -> Order:
-        request, config = job.request, self.studio.config
-        is_video = isinstance(request, VideoRequest)
-        model = config.video_models[request.model] if is_video else config.image_models[request.model]
+        request, offers = job.request, self.studio.routes.offers
+        model = (offers.videos if isinstance(request, VideoRequest) else offers.images)[request.model]
         width, height = model.sizes[request.aspect_ratio]
         return Order(
             job_id=job.id,

@@ -36,8 +36,9 @@ class InputFiles:
     studio: Studio
     fetcher: Fetcher
 
-    async def gather(self, job: Job, folder: Path) -> Inputs:
-        """Every input of a job as a local file.
+    async def gather(self, job: Job, folder: Path, *, extends: bool = True) -> Inputs:
+        """Every input of a job as a local file. Where the provider cannot go on from a video (``extends``), it opens
+        with the video's last frame instead.
 
         Raises:
             JobFailed: an input cannot be had or is not what it should be; the sentence names it.
@@ -46,6 +47,9 @@ class InputFiles:
         if not isinstance(request, VideoRequest):
             return Inputs(references=await self._references(job, request.input_urls, folder))
         first, extend = request.first_frame_image_url, request.extend_video_url
+        if extend and not extends:
+            video = await self._video(job, extend, folder / "extend_video")
+            return Inputs(first_frame=video.with_suffix(".png"))
         return Inputs(
             first_frame=await self._image(job, first, folder / "first_frame") if first else None,
             extend_video=await self._video(job, extend, folder / "extend_video") if extend else None,

@@ -69,7 +69,7 @@ class Notifier:
     async def _claimed(self, wanted: dict[str, int]) -> list[Delivery]:
         if not wanted:
             return []
-        return await self._studio.claim_deliveries(self._owner, wanted, SEND_SECONDS)
+        return await self._studio.deliveries.claim(self._owner, wanted, SEND_SECONDS)
 
     def _wanted(self, lanes: Iterable[str]) -> dict[str, int]:
         """How many places each lane has free, and all of them together."""
@@ -101,7 +101,7 @@ class Notifier:
         tried = await send(self._studio, self._fetcher, held)
         state = _outcome(held, tried)
         wait = None if state.ended else SCHEDULE[held.tries]
-        if not await self._studio.end_try(held, tried, state, wait):
+        if not await self._studio.deliveries.end_try(held, tried, state, wait):
             log.warning("webhook %s was no longer held by this worker", held.id)
         elif state.ended and state is not DeliveryState.DELIVERED:
             log.warning("webhook %s has ended as %s: %s", held.id, state, tried.told)
@@ -113,7 +113,7 @@ class Notifier:
                 task.cancel()
             await asyncio.gather(*self._held, return_exceptions=True)
         with suppress(Unavailable):
-            await self._studio.release_deliveries(self._owner)
+            await self._studio.deliveries.release(self._owner)
 
 
 def _outcome(delivery: Delivery, tried: Try) -> DeliveryState:
@@ -141,13 +141,13 @@ async def send_test(studio: Studio, fetcher: Fetcher, account_id: str, url: str)
     tried = await send(studio, fetcher, event)
     if is_success(tried):
         event = replace(event, state=DeliveryState.DELIVERED)
-    await studio.keep_delivery(event, tried)
+    await studio.deliveries.keep(event, tried)
     return tried
 
 
 async def send(studio: Studio, fetcher: Fetcher, delivery: Delivery) -> Try:
     """One try, signed with each of the account's present secrets."""
-    headers = signed(delivery, await studio.webhook_secrets(delivery.account_id), int(time.time()))
+    headers = signed(delivery, await studio.deliveries.secrets(delivery.account_id), int(time.time()))
     started, begun = await studio.now(), time.monotonic()
     status: int | None = None
     try:

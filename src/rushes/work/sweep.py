@@ -7,7 +7,8 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from rushes.errors import Unavailable
-from rushes.store import Transaction, drafts, idempotency, search, trash, uploads, webhooks
+from rushes.model import JobState
+from rushes.store import Transaction, drafts, idempotency, jobs, search, trash, uploads, webhooks
 from rushes.studio import Studio
 
 log = logging.getLogger(__name__)
@@ -34,11 +35,23 @@ async def sweep(studio: Studio) -> int:
     while unused := await uploads.unused(studio.store, age_ms):
         for upload in unused:
             await studio.drop_upload(upload)
+    await _sweep_results(studio)
     await studio.blobs.tidy()
     await _in_batches(studio, idempotency.forget)
     await _in_batches(studio, webhooks.forget)
     await _in_batches(studio, search.catch_up)
     return swept
+
+
+async def _sweep_results(studio: Studio) -> None:
+    """Delete what providers sent for jobs that became items or were given up; of one that failed it is kept, for
+    whoever wants to look at it.
+    """
+    for name in await studio.blobs.names("results"):
+        _, account_id, job_id = name.split("/")
+        job = await jobs.get(studio.store, account_id, job_id)
+        if job is None or (job.state.ended and job.state is not JobState.FAILED):
+            await studio.blobs.delete(name)
 
 
 async def _in_batches(studio: Studio, act: Callable[[Transaction, int], Awaitable[int]]) -> None:

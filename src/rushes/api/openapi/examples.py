@@ -166,6 +166,10 @@ ERRORS: Mapping[type[errors.RushesError], errors.RushesError] = {
             "This needs 12.8 AI credits and 3.2 of 22000 are left this month; wait for the next month or have the "
             "limit raised."
         ),
+        errors.BudgetExceeded(
+            "The operator's budget for fal has no room for this in this month (about $3.2); wait for the next month or "
+            "have it raised."
+        ),
         errors.NotFound(""),
         errors.JobNotFound(JOB),
         errors.TooSlow(""),

@@ -132,7 +132,7 @@ def _offered(models: list[str]) -> str:
 def _make(kind: Kind, asked: Mapping[str, Any], models: Iterable[str]) -> Operation:
     accepted = given_once("It was queued.", "Submitted", examples.submitted())
     accepted["links"] = job_links("$response.body#/data/jobId")
-    refusals = (*BODY, *WITH_KEY, errors.InsufficientCredits, errors.IdempotencyKeyReused)
+    refusals = (*BODY, *WITH_KEY, errors.InsufficientCredits, errors.BudgetExceeded, errors.IdempotencyKeyReused)
     return operation(
         f"make_{kind}",
         f"{kind.capitalize()}s",

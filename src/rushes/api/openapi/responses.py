@@ -20,6 +20,7 @@ _SHAPES: Mapping[Error, str] = {
     errors.InvalidRequest: "InvalidRequest",
     errors.JobNotFound: "JobNotFound",
     errors.InsufficientCredits: "Refused",
+    errors.BudgetExceeded: "Refused",
     errors.Conflict: "Refused",
     errors.IdempotencyKeyReused: "Refused",
     errors.RushesError: "Message",

@@ -7,7 +7,7 @@ from typing import Any
 
 from rushes.api.openapi import examples
 from rushes.catalogue import STYLES
-from rushes.errors import Conflict, IdempotencyKeyReused, InsufficientCredits, JobFailed
+from rushes.errors import BudgetExceeded, Conflict, IdempotencyKeyReused, InsufficientCredits, JobFailed
 from rushes.model import JobState, Kind
 
 Schema = dict[str, Any]
@@ -18,7 +18,9 @@ TOKEN = "^[A-Za-z0-9_-]+$"  # noqa: S105  (the form of a page token)
 JOB_CODES = [kind.code for kind in JobFailed.__subclasses__()]
 """How a job can fail."""
 _REFUSALS = [
-    kind.code for kind in examples.ERRORS if issubclass(kind, Conflict | InsufficientCredits | IdempotencyKeyReused)
+    kind.code
+    for kind in examples.ERRORS
+    if issubclass(kind, Conflict | InsufficientCredits | BudgetExceeded | IdempotencyKeyReused)
 ]
 
 
@@ -225,6 +227,12 @@ def _details() -> Schema:
         "error": or_null_of("JobError", "Why it failed."),
         "credits": number("What it costs here if it succeeds."),
         "cost": or_null(number("What the provider charged, in US dollars; null while that is not known.")),
+        "costSource": or_null(
+            text(
+                "How that is known: `reported` by the provider, by a price list (its name and day), `settled` by a "
+                "person, or `unknown`; null while nothing was sent."
+            )
+        ),
         "provider": or_null(text("Who makes it now; null when nobody here does any more.")),
         "request": _request(),
     }

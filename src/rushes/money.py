@@ -1,0 +1,83 @@
+"""The money's part of the studio: what accounts and providers may spend, and what became of orders nobody heard of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from rushes.config import Config
+from rushes.errors import Conflict, JobNotFound
+from rushes.model import REPORTED, UNKNOWN, Job
+from rushes.store import Store, Transaction, budgets, credits, jobs
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """The verbs that change limits and costs, one transaction each."""
+
+    config: Config
+    store: Store
+
+    async def set_credits(self, account: str, amount: Decimal | None) -> bool:
+        """What an account may spend in a month; ``None``: the server's default. ``False``: there is no such account."""
+        async with self.store.write() as tx:
+            return await credits.set_limit(tx, account, amount)
+
+    async def set_budget(self, account: str, amount: Decimal | None) -> bool:
+        """What an account may cost in a month, in dollars; ``None``: what the settings say. ``False``: no such one."""
+        async with self.store.write() as tx:
+            return await budgets.set_limit(tx, account, amount)
+
+    def limits(self, job: Job) -> budgets.Limits:
+        """What a month may cost, of a job's provider and of its account."""
+        settings = self.config.providers.get(job.provider)
+        return budgets.Limits(settings.budget if settings else None, self.config.account_budget)
+
+    async def withdrawn(self, job: Job, cost: Decimal | None) -> None:
+        """A cancelled job's provider was asked to stop; ``cost`` is what it said that it charges all the same."""
+        after = replace(job, owner=None, ticket=None)
+        if cost is not None:
+            after = replace(after, cost=cost, cost_source=REPORTED)
+        async with self.store.write() as tx:
+            await jobs.step(tx, job, after, run_at=None)
+            if cost is not None:
+                await budgets.correct(tx, job, tx.now, cost)
+
+    async def settle(self, job_id: str, cost: Decimal) -> Job:
+        """Note what an ended job did cost at its provider, as a person found out.
+
+        Raises:
+            JobNotFound: there is no such job; Conflict: its cost is known, or it has not ended.
+        """
+        async with self.store.write() as tx:
+            job, ended = await self._unsettled(tx, job_id)
+            await jobs.settle(tx, job_id, cost)
+            await budgets.correct(tx, job, ended, cost)
+        return job
+
+    async def reopen(self, job_id: str, ticket: str | None) -> Job:
+        """Go on with a failed job that its provider has: by the ``ticket`` a person found, or the one that was kept.
+
+        Raises:
+            JobNotFound, Conflict: as for ``settle``; or no ticket is known.
+            InsufficientCredits, TooMany: the account has no room for it now.
+        """
+        async with self.store.write() as tx:
+            job, ended = await self._unsettled(tx, job_id)
+            if not (ticket := ticket or job.ticket):
+                raise Conflict("No ticket of it is known here; look for it at the provider and give it: --ticket.")
+            reopened = await jobs.reopen(tx, job_id, ticket)
+            if reopened is None:
+                raise Conflict("Only a job that failed can go on.")
+            await credits.hold(tx, job, self.config.credits_per_month, self.config.jobs_per_account)
+            await budgets.reopen(tx, job, ended)
+        return reopened
+
+    async def _unsettled(self, tx: Transaction, job_id: str) -> tuple[Job, int]:
+        found = await jobs.anyones(tx, job_id)
+        if found is None:
+            raise JobNotFound(job_id)
+        job, ended = found
+        if ended is None or job.cost_source != UNKNOWN:
+            raise Conflict("There is nothing to settle: it has not ended, or what it cost is known.")
+        return job, ended
