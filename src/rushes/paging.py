@@ -37,6 +37,8 @@ class Filters:
     created_before: int | None = None
     parent: str | None = None
     """The uuid in the names of the file that they were made from."""
+    files: tuple[str, ...] | None = None
+    """The uuids in the names of their own files: a few."""
     terms: tuple[str, ...] | None = None
     """What their prompts must hold, as :mod:`rushes.search` cuts it; no terms are held by nothing."""
 

@@ -211,7 +211,7 @@ def test_without_any_parameter_the_answer_is_that_of_the_plain_list(library: She
     plain = library.api.get(VIDEOS).content
     assert plain.startswith(b'{"items":[{"url":"')
     for query in (
-        "limit=&model=&aspectRatio=&createdAfter=&createdBefore=&continues=&nextPageKey=&q=",
+        "limit=&model=&aspectRatio=&createdAfter=&createdBefore=&continues=&continuedBy=&nextPageKey=&q=",
         "limit=100",
         "Model=veo3.1&createdafter=x&state=failed&sort=asc",
         "x=%ff&%ff=x&y=%00",
@@ -236,6 +236,7 @@ WRONG: dict[str, list[str]] = {
     "model": ["nul \x00", "x" * 5001],
     "aspectRatio": ["\x00", "x" * 5001],
     "continues": ["\x00", "x" * 5001],
+    "continuedBy": ["\x00", "x" * 5001],
 }
 
 
@@ -256,7 +257,7 @@ def test_a_wrong_parameter_is_a_400_that_names_it(api: httpx2.Client, name: str)
             assert named(api.get(path, params={name: value})) == [name], value
 
 
-@pytest.mark.parametrize("name", ["model", "aspectRatio", "continues"])
+@pytest.mark.parametrize("name", ["model", "aspectRatio", "continues", "continuedBy"])
 def test_what_is_not_utf_8_is_refused_where_it_is_read(api: httpx2.Client, name: str) -> None:
     assert named(api.get(f"{VIDEOS}?{name}=%ff")) == [name]
     assert named(api.get(f"{VIDEOS}?{name}=%ed%a0%80")) == [name]
@@ -372,6 +373,35 @@ def test_a_filtered_list_has_an_etag_that_changes_with_the_library(shelf: Shelf)
     assert [item["id"] for item in shelf.page(**query)["items"]] == [shelf.there[1].item.id]
     # a wrong parameter is wrong whatever the client has
     assert shelf.api.get(VIDEOS, params={"limit": "0"}, headers={"If-None-Match": "*"}).status_code == 400
+
+
+# --- continuedBy: the other way round ---
+
+
+def test_what_an_item_was_made_from_is_found_however_long_ago(shelf: Shelf) -> None:
+    source = film(shelf.account_id, "veo3.1", "16:9", NOON)
+    other = film(shelf.account_id, "veo3.1_fast", "9:16", NOON + 1)
+    picture = still(shelf.account_id, "1:1", NOON)
+    between = [Entered(film(shelf.account_id, "veo3.1", "16:9", NOON + 10 + number)) for number in range(120)]
+    child = film(shelf.account_id, "veo3.1", "16:9", NOON + 10**6)
+    shelf.enter(*map(Entered, (source, other, picture)), *between, Entered(child, (source, other, picture)))
+    found = {"continuedBy": child.id}
+    assert [item["id"] for item in shelf.page(**found)["items"]] == [other.id, source.id]
+    assert [item["id"] for item in shelf.page(IMAGES, **found)["items"]] == [picture.id]
+    assert [item["id"] for item in shelf.page(**found, model="veo3.1")["items"]] == [source.id]
+    assert shelf.walk(VIDEOS, found, itertools.repeat(1)) == [other.id, source.id]
+    assert shelf.page(continuedBy=source.id) == shelf.page(continuedBy="nothing") == {"items": []}
+    assert shelf.api.delete(f"{VIDEOS}/{other.id}").status_code == 200
+    assert [item["id"] for item in shelf.page(**found)["items"]] == [source.id]
+
+
+def test_another_accounts_item_was_made_from_nothing(shelf: Shelf, library: Shelf) -> None:
+    child = next(each.item.id for each in library.there if each.parents)
+    assert shelf.page(continuedBy=child) == shelf.page(IMAGES, continuedBy=child) == {"items": []}
+
+
+def test_what_an_item_was_made_from_is_not_searched(shelf: Shelf) -> None:
+    assert named(shelf.api.get(VIDEOS, params={"continuedBy": "some", "q": "fox"})) == ["continuedBy"]
 
 
 # --- continues ---

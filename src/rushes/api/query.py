@@ -59,6 +59,8 @@ async def asked(studio: Studio, account: Account, query: bytes) -> Asked:
         return Asked(sent.get("nextPageKey", ""), limit)
     # As it was asked, not as it was found: the item may go while what was made from it is walked.
     told = {**filters.columns, "parent": sent.get("continues")}
+    if "continuedBy" in sent:
+        told["child"] = sent["continuedBy"]
     return Asked(sent.get("nextPageKey", ""), limit, filters, wire.dumps([told, filters.terms]))
 
 
@@ -99,6 +101,9 @@ async def _filters(sql: Rows, account_id: str, sent: Mapping[str, str], read: Ma
     if not _FILTERS & sent.keys():
         return None
     terms = read.get("q")
+    if terms is not None and "continuedBy" in sent:
+        complaint = "cannot be sent beside q"
+        raise InvalidQuery(f"The parameter continuedBy {complaint}.", {"continuedBy": complaint})
     after, before = read.get("createdAfter"), read.get("createdBefore")
     parent = await library.file_of(sql, account_id, sent["continues"]) or "" if "continues" in sent else None
     return Filters(
@@ -107,6 +112,7 @@ async def _filters(sql: Rows, account_id: str, sent: Mapping[str, str], read: Ma
         created_after=after if isinstance(after, int) else None,
         created_before=before if isinstance(before, int) else None,
         parent=parent,  # of an item that never was, nothing was made
+        files=await library.parents_of(sql, account_id, sent["continuedBy"]) if "continuedBy" in sent else None,
         terms=terms if isinstance(terms, tuple) else None,
     )
 
@@ -166,6 +172,7 @@ _READERS: Mapping[str, Callable[[str], object]] = {
     "model": _text,
     "aspectRatio": _text,
     "continues": _text,
+    "continuedBy": _text,
     "nextPageKey": _token,
 }
 _FILTERS = frozenset(_READERS) - {"limit", "nextPageKey"}

@@ -21,6 +21,8 @@ class Filters(TypedDict, total=False):
     """Words of the prompt."""
     continues: str | None
     """The id of the item that they were made from."""
+    continued_by: str | None
+    """The id of an item that was made from them."""
     page_size: int | None
     """Items a request, 1 to 100."""
 
@@ -59,6 +61,7 @@ def params(filters: Filters) -> Mapping[str, object]:
         "createdBefore": _time(filters.get("created_before")),
         "q": filters.get("q"),
         "continues": filters.get("continues"),
+        "continuedBy": filters.get("continued_by"),
     }
 
 

@@ -82,6 +82,12 @@ class Library:
             after = min(after or _LATEST, SortKey(int(str(before)), ""))
         if after is not None:
             bound |= {"created": after.created, "id": after.id}
+        if filters.files is not None:
+            text = _these(self.kind, frozenset(bound))
+            return [
+                row[0]
+                for row in await many.among(store, text, filters.files, account_id=account_id, limit=limit, **bound)
+            ]
         text = _select(self.kind, frozenset(bound))
         return await store.column(text, account_id=account_id, limit=limit, **bound)
 
@@ -174,6 +180,11 @@ async def file_of(sql: Rows, account_id: str, item_id: str) -> str | None:
     return found[0][0] if found else None
 
 
+async def parents_of(sql: Rows, account_id: str, item_id: str) -> tuple[str, ...]:
+    """The uuids in the names of our own files that an item of either kind was made from; at most three."""
+    return tuple(row[0] for row in await sql.rows(_PARENTS, account_id=account_id, id=item_id))
+
+
 async def was_deleted(sql: Rows, account_id: str, file_id: str) -> bool:
     """Whether these files belonged to an item that is gone: what is left of them may be swept at any time."""
     return bool(await sql.rows(_FILE_BURIED, account_id=account_id, file_id=file_id))
@@ -201,6 +212,12 @@ def _select(kind: Kind, given: frozenset[str]) -> str:
     if "parent" in given:
         return _LINEAGE.format(kind=kind, table=f"{kind}s", source=_along("lineage", given), walk=_walk(given))
     return f"SELECT item FROM {_along(f'{kind}s', given)} WHERE {_walk(given)}"  # noqa: S608
+
+
+@cache
+def _these(kind: Kind, given: frozenset[str]) -> str:
+    """A few known by their files, whatever else they must be."""
+    return f"SELECT item FROM {kind}s WHERE file_id IN ({{}}) AND {_walk(given)}"  # noqa: S608
 
 
 def _along(table: str, given: frozenset[str]) -> str:
@@ -235,6 +252,13 @@ _FILE = """
 SELECT file_id FROM videos WHERE account_id = :account_id AND id = :id
 UNION ALL SELECT file_id FROM images WHERE account_id = :account_id AND id = :id
 UNION ALL SELECT file_id FROM tombstones WHERE account_id = :account_id AND item_id = :id
+"""
+_PARENTS = """
+SELECT parent FROM lineage JOIN (
+    SELECT 'video' AS kind, created, id FROM videos WHERE account_id = :account_id AND id = :id
+    UNION ALL SELECT 'image', created, id FROM images WHERE account_id = :account_id AND id = :id
+) AS child ON child.kind = lineage.kind AND child.created = lineage.created AND child.id = lineage.id
+WHERE lineage.account_id = :account_id
 """
 _DISOWN = "DELETE FROM lineage WHERE account_id = :account_id AND kind = :kind AND created = :created AND id = :id"
 

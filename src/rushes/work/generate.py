@@ -60,6 +60,7 @@ _DOWNLOAD_SECONDS = 3600.0
 # Set-backs nobody foresaw (ours, or a provider class's own mistakes), before the job is given up.
 _UNFORESEEN_TRIES = 10
 _CANCEL_TRIES = 8
+_KEEP_TRIES = 8
 _DELIVERED = "delivered with the answer"
 """The ticket of a job whose provider gave the result at once: it is kept here."""
 _UNFORESEEN = "Something went wrong that nobody foresaw; the server's log says what, and it is tried again."
@@ -115,6 +116,8 @@ class Generator:
             given = await self._send(job, provider, order)
             if given is None:
                 return
+            if isinstance(given, Delivered):
+                await self._keep_delivered(job, order.result)
             job = await self._accepted(job, given)
         await self._poll(job)
 
@@ -122,10 +125,7 @@ class Generator:
         """What the provider gave; ``None`` when the provider said no, which ends the job and costs nothing."""
         try:
             async with asyncio.timeout(_SUBMIT_SECONDS):
-                given = await provider.submit(order)
-            if isinstance(given, Delivered):  # kept before anything else: there is no asking for it again
-                await self.studio.blobs.put(result_name(job.account_id, job.id), order.result)
-            return given
+                return await provider.submit(order)
         except ProviderUnreachable:
             await self.studio.keep(job, replace(job, state=JobState.QUEUED, cost_source=None))
             raise
@@ -137,6 +137,18 @@ class Generator:
                 raise
             log.exception("job %s: the provider's answer to the submission was lost", job.id)
             raise _unknown() from error
+
+    async def _keep_delivered(self, job: Job, result: Path) -> None:
+        """Keep what came with the answer before anything else: there is no asking for it again."""
+        for tries in range(_KEEP_TRIES):
+            try:
+                return await self.studio.blobs.put(result_name(job.account_id, job.id), result)
+            except Unavailable as error:
+                log.warning("what the provider sent for job %s cannot be kept yet: %s", job.id, error.sentence)
+                await asyncio.sleep(_wait(tries))
+        raise OutcomeUnknown(
+            "The provider delivered at once and there was no room to keep it; free some and try again."
+        )
 
     async def _accepted(self, job: Job, given: str | Delivered) -> Job:
         ticket, charged = (_DELIVERED, self._charged(job, given.cost)) if isinstance(given, Delivered) else (given, job)

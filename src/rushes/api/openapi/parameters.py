@@ -115,6 +115,7 @@ def filters(kind: Kind, models: Iterable[VideoModel | ImageModel]) -> list[Param
         in_query("createdBefore", "Only what is older. ISO 8601; without a zone, UTC.", moment),
         in_query("q", "Only where the prompt holds all these words.", {**words, "maxLength": LONGEST_SEARCH}),
         in_query("continues", "Only what was made from the item of this id, a video or an image.", words),
+        in_query("continuedBy", "Only what the item of this id was made from. Not beside `q`.", words),
     ]
 
 
