@@ -86,9 +86,8 @@ class Known(BaseModel):
             first = error.errors()[0]
             what, where = first["msg"].removeprefix("Value error, "), ".".join(map(str, first["loc"]))
             what = "is no option of this provider" if first["type"] == "extra_forbidden" else what
-            raise BadSetting(
-                f'models."{setup.model}" or providers."{provider}": {where[:-1]}{": " if where else ""}{what}.'
-            ) from error
+            about = f'models."{setup.model}" or providers."{provider}"'
+            raise BadSetting(": ".join(filter(None, (about, where, what))) + ".") from error
 
 
 class Options(Known):
