@@ -331,7 +331,7 @@ async def test_a_paid_video_waits_for_a_key_that_works(fake: PixVerseServer, pro
 
 
 async def test_a_video_that_is_not_known_there_is_lost(provider: PixVerse) -> None:
-    with pytest.raises(ProviderFailed, match="500008.*look there"):
+    with pytest.raises(ProviderFailed, match=r"500008.*look there"):
         await provider.poll("1")
 
 
@@ -385,7 +385,9 @@ async def test_a_video_that_was_moderated_is_given_back(fake: PixVerseServer, pr
         ({"id": "v6"}, None),
     ],
 )
-async def test_the_list_knows_quality_and_sound(fake: PixVerseServer, options: dict[str, Any], of_eight: str | None) -> None:
+async def test_the_list_knows_quality_and_sound(
+    fake: PixVerseServer, options: dict[str, Any], of_eight: str | None
+) -> None:
     price = PixVerse(CASE.setup(fake, **options)).price
     assert (price and price.of(8)) == (of_eight and Decimal(of_eight))
 

@@ -24,6 +24,9 @@ class Case:
     model: str = "pixverse5.5"
     kind: Kind = Kind.VIDEO
     options: Mapping[str, Any] = field(default_factory=dict)
+    """What is callable is asked with the server for its value."""
+    credential: Callable[[Any, str], str] = lambda server, key: key
+    """What stands in the environment for a key of the vendor's, where that is not the key itself."""
     inputs: frozenset[Input] = frozenset()
     """Which of the inputs the suite sends; each alone."""
     not_now: Mapping[str, Any] = field(default_factory=lambda: {"error": "slow down"})
@@ -39,10 +42,11 @@ class Case:
     def setup(self, fake: Fake, **changes: Any) -> Setup:
         """As ``rushes.toml`` would say it, with the key in the environment."""
         options = {"base_url": fake.base_url, **self.options, **changes}
+        told = {name: value(fake) if callable(value) else value for name, value in options.items()}
         return Setup(
             model=self.model,
             kind=self.kind,
-            options={name: value for name, value in options.items() if value is not None},
-            secret={self.key: KEY}.get,
+            options={name: value for name, value in told.items() if value is not None},
+            secret={self.key: self.credential(fake, KEY)}.get,
             allow_private_hosts=frozenset({"127.0.0.1"}),
         )
