@@ -58,3 +58,48 @@ def test_a_limit_holds_at_once_and_what_is_spent_is_shown(data: Path) -> None:
         assert api.post(VIDEOS, json={"prompt": "one too many", "duration": "5s"}).status_code == 402
         assert set_credits(data, "default", "16") == 0
         assert api.post(VIDEOS, json={"prompt": "the last one", "duration": "5s"}).status_code == 200
+
+
+# --- what they cost at the providers ---
+
+PAID = '[models."pixverse5.5"]\nprovider = "sandbox"\ndollars_per_second = 0.1\n'
+
+
+def costs(data: Path) -> dict[str, tuple[float, float, float | None]]:
+    listed = rushes("accounts", "costs", "--data", str(data), "--json", cwd=data.parent).stdout
+    return {
+        told["scope"]: (told["spent"], told["held"], told["budget"]) for told in map(json.loads, listed.splitlines())
+    }
+
+
+def set_budget(data: Path, account: str, amount: str) -> int:
+    return rushes("accounts", "set-budget", account, amount, "--data", str(data), cwd=data.parent).returncode
+
+
+def test_a_budget_refuses_what_does_not_fit_before_anything_is_queued(data: Path) -> None:
+    (data.parent / "rushes.toml").write_text(PAID)
+    assert set_budget(data, "default", "0.99") == 0
+    settings = {"RUSHES_CONFIG": str(data.parent / "rushes.toml")}
+    with serving(data, None, "--no-worker", settings=settings) as server, server.client(server.key("default")) as api:
+        submit(api, duration="5s")
+        answer = api.post(VIDEOS, json={"prompt": "one too many", "duration": "5s"})
+        assert (answer.status_code, answer.json()["code"]) == (402, "BUDGET_EXCEEDED")
+        assert len(api.get("/aistudio/jobs").json()["items"]) == 1
+        assert costs(data) == {"account default": (0, 0.5, 0.99), "provider sandbox": (0, 0.5, None)}
+        shown = rushes("accounts", "costs", "--data", str(data), cwd=data.parent).stdout.splitlines()
+        assert shown == [
+            "account default: $0.00 spent, $0.50 held, of $0.99",
+            "provider sandbox: $0.00 spent, $0.50 held",
+        ]
+        assert set_budget(data, "default", "default") == 0
+        assert api.post(VIDEOS, json={"prompt": "one more", "duration": "5s"}).status_code == 200
+
+
+@pytest.mark.parametrize("amount", ["many", "nan", "-1", "0.0000001", "1e13", ""])
+def test_what_is_no_budget_changes_nothing(data: Path, amount: str) -> None:
+    assert set_budget(data, "default", amount) == 2
+    assert costs(data) == {}
+
+
+def test_a_budget_of_an_account_that_is_not_there_is_told(data: Path) -> None:
+    assert set_budget(data, "nobody", "5") == 1

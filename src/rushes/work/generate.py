@@ -147,7 +147,7 @@ class Generator:
                 log.warning("what the provider sent for job %s cannot be kept yet: %s", job.id, error.sentence)
                 await asyncio.sleep(_wait(tries))
         raise OutcomeUnknown(
-            "The provider delivered at once and there was no room to keep it; free some and try again."
+            "The provider delivered at once and it could not be kept here; free some room first."
         )
 
     async def _accepted(self, job: Job, given: str | Delivered) -> Job:
