@@ -15,12 +15,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt
 from yarl import URL
 
-from rushes.catalogue import Input
 from rushes.errors import (
     ContentRejected,
     InputNotAnImage,
@@ -28,14 +27,14 @@ from rushes.errors import (
     InputTooLarge,
     JobFailed,
     ModelRetired,
-    ModelUnavailable,
     ProviderFailed,
     ProviderUnreachable,
 )
 from rushes.model import Kind
-from rushes.providers import Capabilities, Done, Order, Pending, Provider, Refused, Setup
-from rushes.providers.facts import Options, needed_key
-from rushes.providers.pictures import cover, data_uri, media_type, read
+from rushes.providers import Done, Order, Pending, Provider, Refused, Setup
+from rushes.providers.endpoints import Endpoints
+from rushes.providers.facts import needed_key
+from rushes.providers.pictures import data_uri, media_type
 from rushes.providers.vendor import Answer, Json, Vendor, in_words
 
 _NAME = "fal"
@@ -68,31 +67,9 @@ _TO_DO: Mapping[type[JobFailed], str] = {
 }
 
 Url = Annotated[str, Field(pattern=r"^https?://[^/?#\s]+[^?#\s]*$")]
-Scalar = str | int | float | bool
-Fact = Literal[
-    "aspect_ratio", "seconds", "seconds_text", "seconds_s", "resolution", "audio", "size",
-    "first_frame", "extend_video", "references",
-]  # fmt: skip
-"""What a field can be given: ``16:9``; 8, ``"8"`` or ``"8s"``; the route's ``resolution`` and ``audio``; the pixels as
-``{"width", "height"}``; the URL of an input, or the list of them."""
 
 
-class _Endpoint(BaseModel):
-    """Where a request goes, and in which words."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    endpoint: str = Field(pattern=r"^[\w.-]+(/[\w.-]+)+$")
-    sends: dict[str, Fact] = {}
-    durations: tuple[PositiveInt, ...] | None = None
-    extra: dict[str, Scalar] = {}
-
-    def seconds(self, asked: int) -> int:
-        """The shortest of its durations that is long enough, else the longest."""
-        return min((each for each in self.durations or (asked,) if each >= asked), default=max(self.durations or (0,)))
-
-
-class _Options(Options):
+class _Options(Endpoints):
     base_url: Url = "https://queue.fal.run"
     api_url: Url = "https://api.fal.ai/v1"
     """Prices."""
@@ -100,37 +77,10 @@ class _Options(Options):
     """Leave to upload."""
     cdn_url: Url = "https://v3.fal.media"
     """Uploads."""
-    text: _Endpoint | None = None
-    first_frame: _Endpoint | None = None
-    extend_video: _Endpoint | None = None
-    references: _Endpoint | None = None
-    resolution: str | None = None
-    audio: bool = False
-    extra: dict[str, Scalar] = {}
-    """Fields of the model's own (``negative_prompt``, ``seed`` …), sent with every request as they are."""
     inline_bytes: int = 4 * 2**20
     """A picture of at most so many bytes goes inside the request; longer ones, and videos, are uploaded before it."""
     keep_seconds: PositiveInt = 7 * 86400
     """For how long fal keeps what was uploaded and made; it is fetched as soon as it is ready."""
-
-    @model_validator(mode="after")
-    def _goes_somewhere(self) -> Self:
-        if not self.endpoints:
-            raise ValueError("it is not among the models known; say where it goes: text = { endpoint = …, sends = … }")
-        return self
-
-    @property
-    def endpoints(self) -> dict[Input | None, _Endpoint]:
-        """By what a request begins with; ``None`` is words alone."""
-        named: dict[Input | None, _Endpoint | None] = {None: self.text}
-        named |= {each: getattr(self, each) for each in Input}
-        return {begins: endpoint for begins, endpoint in named.items() if endpoint}
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """It takes what it has an endpoint for."""
-        takes = frozenset(each for each in self.endpoints if each)
-        return Capabilities(takes, self.most_references, self.sizes, self.durations)
 
 
 class _Ticket(NamedTuple):
@@ -168,50 +118,14 @@ class Fal(Provider):
 
     async def submit(self, order: Order) -> str:
         """Put it in line."""
-        endpoint = self._endpoint(order)
-        fields = await self._fields(endpoint, order)
-        made = await self._queue.create(endpoint.endpoint, json=fields, headers=self._kept)
-        ticket = _Ticket(endpoint.endpoint, *(made[f"{name}_url"] for name in _Ticket._fields[1:]))
+        place = self._told.place(order).endpoint
+        fields = await self._told.fields(order, self._link)
+        made = await self._queue.create(place, json=fields, headers=self._kept)
+        ticket = _Ticket(place, *(made[f"{name}_url"] for name in _Ticket._fields[1:]))
         for url in ticket[1:]:
             if URL(url).origin() != self._queue.base.origin():
                 raise ValueError(f"fal gave a URL of another host: {URL(url).host}")
         return str(ticket)
-
-    def _endpoint(self, order: Order) -> _Endpoint:
-        inputs = order.inputs
-        begins = next((each for each in Input if getattr(inputs, each)), None)
-        try:
-            return self._told.endpoints[begins]
-        except KeyError:
-            what = "words alone" if begins is None else begins.replace("_", " ")
-            raise ProviderFailed(f"fal makes nothing of {order.model} from {what}. Choose another model.") from None
-
-    async def _fields(self, endpoint: _Endpoint, order: Order) -> dict[str, Any]:
-        prompt = f"{order.prompt} ({order.style} style)" if order.style else order.prompt
-        sent = {name: await self._value(fact, endpoint, order) for name, fact in endpoint.sends.items()}
-        known = {name: value for name, value in sent.items() if value is not None}
-        return {"prompt": prompt, **known, **endpoint.extra, **self._told.extra}
-
-    async def _value(self, fact: Fact, endpoint: _Endpoint, order: Order) -> Json:
-        match fact:
-            case "first_frame":
-                assert order.inputs.first_frame  # noqa: S101  (its endpoint was chosen for it)
-                return await self._link(await cover(order.inputs.first_frame, order.width, order.height))
-            case "extend_video":
-                assert order.inputs.extend_video  # noqa: S101
-                return await self._link(await read(order.inputs.extend_video))
-            case "references":
-                return [await self._link(await read(each)) for each in order.inputs.references]
-        seconds = endpoint.seconds(order.seconds)
-        return {
-            "aspect_ratio": order.aspect_ratio,
-            "seconds": seconds,
-            "seconds_text": str(seconds),
-            "seconds_s": f"{seconds}s",
-            "resolution": self._told.resolution,
-            "audio": self._told.audio,
-            "size": {"width": order.width, "height": order.height},
-        }[fact]
 
     async def _link(self, content: bytes) -> str:
         """What fal finds the file by. Not every model takes a video inside its request; an upload is always taken."""
@@ -270,17 +184,7 @@ class Fal(Provider):
         return None
 
     async def _unit_price(self, endpoint: str) -> Decimal | None:
-        answer = await self._api.ask(f"models/pricing?endpoint_id={endpoint}")
-        if answer.status in (401, 403):
-            raise ModelUnavailable(
-                f"fal does not take this server's key: it answered {answer.status}{in_words(answer.body)}. "
-                "Its operator can mend that."
-            )
-        if answer.status == 404:
-            raise ModelRetired(f"fal has no {endpoint} (any more). Choose another.")
-        if answer.status >= 300 or not isinstance(answer.body, dict):
-            raise ProviderUnreachable(f"fal answered {answer.status}{in_words(answer.body)}, asked for a price.")
-        return _dollars(answer.body, endpoint)
+        return _dollars(await self._api.probe(f"models/pricing?endpoint_id={endpoint}"), endpoint)
 
     async def download(self, done: Done, to: Path) -> None:
         """Fetch it from fal's public store, without the key."""
@@ -294,7 +198,7 @@ class Fal(Provider):
 
     async def check(self) -> str | None:
         """Ask for the price of every endpoint, which costs nothing."""
-        told = [f"{each.endpoint} ({await self._unit_price(each.endpoint)})" for each in self._told.endpoints.values()]
+        told = [f"{each} ({await self._unit_price(each)})" for each in self._told.places]
         return f"fal answers, and has {', '.join(told)}; in brackets: dollars for its unit"
 
     async def close(self) -> None:
@@ -386,8 +290,8 @@ def _listed(result: Mapping[str, Any], name: str) -> list[Json]:
     return found if isinstance(found, list) else []
 
 
-def _dollars(body: Mapping[str, Any], endpoint: str) -> Decimal | None:
-    for each in _listed(body, "prices"):
+def _dollars(body: Json, endpoint: str) -> Decimal | None:
+    for each in _listed(body, "prices") if isinstance(body, dict) else []:
         if isinstance(each, dict) and each.get("endpoint_id") == endpoint and each.get("currency") == "USD":
             with suppress(InvalidOperation):
                 return Decimal(str(each.get("unit_price")))

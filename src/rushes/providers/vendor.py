@@ -62,8 +62,8 @@ class Vendor:
     """A vendor's host, with what it wants to be sent.
 
     ``create`` sends an order: once, on a connection of its own, so that no connection that has gone stale can leave it
-    unknown whether it arrived. ``upload`` sends an input ahead of one. ``read`` asks; ``download`` brings a file, and
-    takes the key along to the host of ``base_url`` alone.
+    unknown whether it arrived. ``upload`` sends an input ahead of one. ``read`` asks, ``probe`` tries whether an order
+    would be taken; ``download`` brings a file, and takes the key along to the host of ``base_url`` alone.
     """
 
     def __init__(
@@ -108,14 +108,18 @@ class Vendor:
             ProviderUnreachable: it may pass. JobFailed: the vendor does not take it.
         """
         answer = await self.ask(path, method="POST", seconds=seconds, **content)
-        if answer.status < 300 and isinstance(answer.body, dict | list):
-            if said := self._judge(answer):
-                raise said
-            return answer.body
-        refused = self._objection(answer)
-        if isinstance(refused, ModelRetired):  # no model was asked for
-            raise ProviderFailed(f"{self.name} takes no such file: it answered {answer.status}{in_words(answer.body)}.")
-        raise self._not_now(answer) if isinstance(refused, Unclear) else refused
+        if answer.status in (404, 410) and self._judge(answer) is None:  # no model was asked for
+            words = f"it answered {answer.status}{in_words(answer.body)}"
+            raise ProviderFailed(f"{self.name} takes no such file: {words}.")
+        return self._granted(answer)
+
+    async def probe(self, path: str, *, method: str = "GET", seconds: float = _READ_SECONDS, **content: Any) -> Json:
+        """Ask for what costs nothing; what is wrong with key, account or model is told as a create would tell it.
+
+        Raises:
+            ProviderUnreachable: it may pass. JobFailed: the vendor said no.
+        """
+        return self._granted(await self.ask(path, method=method, seconds=seconds, **content))
 
     async def read(self, path: str, *, method: str = "GET", seconds: float = _READ_SECONDS, **content: Any) -> Json:
         """Ask for what costs nothing, however often.
@@ -206,6 +210,14 @@ class Vendor:
             headers={"User-Agent": f"Rushes/{__version__}", **self._headers},
             cookie_jar=aiohttp.DummyCookieJar(),
         )
+
+    def _granted(self, answer: Answer) -> Json:
+        if answer.status < 300 and isinstance(answer.body, dict | list):
+            if said := self._judge(answer):
+                raise said
+            return answer.body
+        refused = self._objection(answer)
+        raise self._not_now(answer) if isinstance(refused, Unclear) else refused
 
     def _objection(self, answer: Answer) -> Exception:
         """What an answer to a create means that is no success."""
