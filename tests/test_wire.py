@@ -270,6 +270,7 @@ STATUS = {
     "NotFound": 404,
     "JobNotFound": 404,
     "InsufficientCredits": 402,
+    "BudgetExceeded": 402,
     "TooSlow": 408,
     "Conflict": 409,
     "JobNotFinished": 409,
