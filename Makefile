@@ -5,7 +5,7 @@ PORT   ?= 8700
 BIN    := .venv/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt
 
-.PHONY: demo test check format client docs bench clean
+.PHONY: demo test check smoke format client docs bench clean
 
 demo: .venv/run          ## make three videos and show the library; ONCE=1 ends instead of serving on
 	@$(BIN)/python examples/demo.py --port $(PORT) $(if $(ONCE),--once)
@@ -18,6 +18,9 @@ check: .venv/check       ## format, lint, types, tests, docs: the whole truth
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n auto
+
+smoke: .venv/check       ## one small order to each provider whose key is in the environment; it costs money
+	$(BIN)/python -m pytest smoke --timeout 1000 -s
 
 format: .venv/check
 	$(BIN)/ruff check --fix .
