@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.providers.cases import fal, google, openai_compatible, pixverse
+import os
+
+from tests.providers.cases import control, fal, google, openai_compatible, pixverse, replicate
 from tests.providers.cases.case import Case
 
 CASES: list[Case] = [
@@ -10,4 +12,8 @@ CASES: list[Case] = [
     *google.CASES,
     *openai_compatible.CASES,
     *pixverse.CASES,
+    *replicate.CASES,
 ]
+
+if os.environ.get("RUSHES_TEST_CONTROL"):
+    CASES = control.CASES
