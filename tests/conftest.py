@@ -229,9 +229,12 @@ def server(engine: str, request: pytest.FixtureRequest) -> Server:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Where everything can be installed (CI says so), a skipped test is a failed one."""
+    """Where everything can be installed (CI says so), a skipped test is a failed one; torch, which is heavy, is asked
+    for by a word of its own.
+    """
     report = yield
-    if report.skipped and os.environ.get("RUSHES_TEST_REFUSE_SKIP"):
+    word = "RUSHES_TEST_REFUSE_SKIP_DIFFUSERS" if item.get_closest_marker("diffusers") else "RUSHES_TEST_REFUSE_SKIP"
+    if report.skipped and os.environ.get(word):
         report.outcome = "failed"
         report.longrepr = f"skipped, where skipping is refused: {report.longrepr}"
     return report

@@ -6,6 +6,7 @@ PyAV and Pillow are imported inside functions: the main process imports this mod
 from __future__ import annotations
 
 import struct
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ IMAGE_FORMATS: dict[str, Literal["png", "jpeg", "webp"]] = {
     "WEBP": "webp",
 }
 EXIF_ORIENTATION = 0x0112
+_SAME = 0.001
+"""Seconds that two times may differ by for want of digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +164,31 @@ class Video:
             raise Unreadable("Not one frame of the video can be decoded.")
         check_size(last.width, last.height)
         return passed, last
+
+    def ending(self, seconds: float) -> list[tuple[float, VideoFrame]]:
+        """What is shown in the ``seconds`` up to the true last frame, in order: each frame, and when it appears."""
+        length = self.header_seconds
+        for back in (2 * seconds, length):  # twice as far: the last frame takes its time too
+            kept = self._latest(1 - back / length if length > back else 0, seconds)
+            if kept and kept[0][0] <= kept[-1][0] - seconds + _SAME:
+                break
+        self._check_whole()
+        if not kept:
+            raise Unreadable("Not one frame of the video can be decoded.")
+        for _, frame in kept:
+            check_size(frame.width, frame.height)
+        return kept
+
+    def _latest(self, start: float, seconds: float) -> list[tuple[float, VideoFrame]]:
+        kept: deque[tuple[float, VideoFrame]] = deque()
+        for frame in self._frames_from(start):
+            at = self._seconds(_pts(frame))
+            if kept and at < kept[-1][0]:
+                continue
+            kept.append((at, frame))
+            while len(kept) > 1 and kept[1][0] <= at - seconds + _SAME:  # a far key frame must not fill the memory
+                kept.popleft()
+        return list(kept)
 
     @property
     def header_seconds(self) -> float:
