@@ -29,9 +29,11 @@ def tile(page: Page, prompt: str) -> Locator:
 
 def places(page: Page) -> list[dict[str, Any]]:
     """Where the tiles stand, once their pictures are there."""
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
     page.wait_for_function("""() => {
       const all = [...document.querySelectorAll('.tile img')];
-      return all.length && all.every(one => one.complete && one.naturalWidth) && !document.querySelector('#wall').getAnimations({ subtree: true }).length;
+      const moving = document.querySelector('#wall').getAnimations({ subtree: true });
+      return all.length && all.every(one => one.complete && one.naturalWidth) && !moving.length;
     }""")
     found: list[dict[str, Any]] = page.evaluate(PLACES)
     return found
@@ -41,7 +43,6 @@ def test_every_item_stands_in_its_own_shape_in_full_rows_newest_first(visit: Vis
     page = visit(sqlite_server, stock(sqlite_server, *mixed(48)))
     for size in (HUGE, WIDE, PHONE):
         page.set_viewport_size(size)
-        page.wait_for_function("() => document.querySelector('#wall').clientWidth > 0")
         found = places(page)
         assert [one["prompt"] for one in found] == [f"Number {n}" for n in range(len(found))]
         for one in found:

@@ -1,6 +1,7 @@
 // The public API, as the gallery speaks it: one error class, one key.
 
 export const V1 = "/pictoryapis/v1";
+const PATIENCE_MS = 60_000;
 
 /** Under this name `localStorage` keeps the key in this browser. */
 export const KEY = "rushes.key";
@@ -15,22 +16,19 @@ export class ApiError extends Error {
   }
 }
 
-/** What tells one POST from another. `randomUUID` would be there over TLS alone. */
-export const once = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
-
 /**
  * One call; of `params`, those that say nothing are left out. Resolves to the JSON of the answer; throws ApiError.
  * Where the key is missing, wrong or revoked, the document hears of it as "rushes:unauthorized".
  */
-export async function api(path, { method = "GET", params = {}, body, idempotencyKey, signal } = {}) {
+export async function api(path, { method = "GET", params = {}, body, idempotencyKey } = {}) {
   const said = Object.entries(params).filter(([, value]) => value);
   const query = said.length ? `?${new URLSearchParams(said)}` : "";
   const headers = { Authorization: localStorage[KEY] ?? "" };
   if (body) headers["Content-Type"] = "application/json";
-  if (method === "POST") headers["Idempotency-Key"] = idempotencyKey ?? once();
+  if (idempotencyKey) headers["Idempotency-Key"] = idempotencyKey;
   // A deletion is also sent when it was the last thing a page did.
   const keepalive = method === "DELETE";
-  return call(V1 + path + query, { method, headers, body: body && JSON.stringify(body), signal, keepalive, cache: "no-cache" });
+  return call(V1 + path + query, { method, headers, body: body && JSON.stringify(body), signal: AbortSignal.timeout(PATIENCE_MS), keepalive, cache: "no-cache" });
 }
 
 async function call(url, options) {
@@ -44,7 +42,7 @@ async function call(url, options) {
 
 /** Upload a File; resolves to the link that serves it as an input. */
 export async function upload(file) {
-  const { data } = await api("/media/generateurl", { method: "POST", body: { fileName: file.name || "pasted", contentType: file.type } });
+  const { data } = await api("/media/generateurl", { method: "POST", body: { fileName: file.name, contentType: file.type } });
   await call(data.signedUrl, { method: "PUT", headers: { "Content-Type": file.type }, body: file });
   return data.url;
 }

@@ -14,5 +14,5 @@ export function keep(form) {
 }
 
 /** Inputs as links: a file on its way cannot outlive the page. */
-const plain = (key, value) => key === "busy" || key === "preview" ? undefined
+const plain = (key, value) => key === "preview" ? undefined
   : Array.isArray(value) && value !== drafts ? value.filter((each) => each.url || typeof each === "string") : value;

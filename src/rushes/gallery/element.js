@@ -19,6 +19,9 @@ export const button = (label, onclick, properties) => element("button", { type: 
 /** Check the one of a group of radio buttons; their group's own `value` cannot be set to "". */
 export const check = (radios, value) => { for (const radio of radios) radio.checked = radio.value === value; };
 
+/** Whether a key or a click is meant for the browser. */
+export const modified = ({ altKey, ctrlKey, metaKey }) => altKey || ctrlKey || metaKey;
+
 /** Whether a person asked their system for less motion. */
 export const calm = matchMedia("(prefers-reduced-motion: reduce)");
 

@@ -18,11 +18,11 @@ export function model() {
 /** A part of the form, by the API's name for it. */
 export const field = (name) => dialog.querySelector(`.field.${CSS.escape(name)}`);
 
-/** Radio buttons as a row of chips; `options` are {value, label, note, picture}. */
+/** Radio buttons as a row of chips; `options` are {value, label, note}. */
 export function chips(name, options, chosen) {
   complain(name);
-  fill(field(name).querySelector(".chips"), options.map(({ value, label = value, note, picture }) => element("label", { className: "chip" },
-    element("input", { type: "radio", name, value, checked: value === chosen }), picture ?? "",
+  fill(field(name).querySelector(".chips"), options.map(({ value, label = value, note }) => element("label", { className: "chip" },
+    element("input", { type: "radio", name, value, checked: value === chosen }), element("i", { style: `aspect-ratio: ${value.replace(":", "/")}` }),
     element("span", {}, label, note && element("small", {}, note)))));
 }
 

@@ -5,24 +5,19 @@ import { keep } from "./drafts.js";
 import { button, byId, check, element, fill } from "./element.js";
 import { complain, dialog, fields, model, now } from "./form.js";
 
-const IMAGES = { types: "image/png,image/jpeg,image/webp", are: "a PNG, JPEG or WebP picture" };
-const VIDEOS = { types: "video/mp4,video/quicktime", are: "an MP4 or MOV video" };
+const IMAGES = { types: "image/png,image/jpeg,image/webp", are: "a PNG, JPEG or WebP picture", most: 1 };
+const VIDEOS = { types: "video/mp4,video/quicktime", are: "an MP4 or MOV video", most: 1 };
 
-export const INPUTS = {
-  firstFrameImageUrl: { label: "First frame", does: "Opens with this picture.", most: 1, ...IMAGES },
-  extendVideoUrl: { label: "Extend", does: "Goes on where this video ends.", most: 1, ...VIDEOS },
-  referenceImageUrls: { label: "References", does: "Shows what is in these, in their order.", most: 3, ...IMAGES },
-  referenceImageUrl: { label: "Reference", does: "Shows what is in this.", most: 1, ...IMAGES },
-};
+export const INPUTS = { firstFrameImageUrl: IMAGES, extendVideoUrl: VIDEOS, referenceImageUrls: { ...IMAGES, most: 3 }, referenceImageUrl: IMAGES };
 
-const [begin, one, place, hint] = dialog.querySelector(".inputs").children, [list, ways] = place.firstElementChild.children;
+const panel = dialog.querySelector(".inputs"), place = panel.querySelector(".field"), [list, ways] = place.firstElementChild.children;
 const file = byId("make-file");
 
 const takes = () => (model()?.inputs ?? []).filter((name) => INPUTS[name]);
 
 /** The field in use: of a video only one can be. */
 const used = () => takes().find((name) => now.form.kind === "image" || name === now.form.source);
-const slots = () => (now.form.inputs[used()] ??= []);
+const slots = () => now.form.inputs[used()] ?? [];
 const fits = (name, { type }) => INPUTS[name]?.types.split(",").includes(type);
 
 export const linked = (url) => ({ url, name: url.split(/[?#]/)[0].split("/").pop() || url });
@@ -34,36 +29,36 @@ export async function inputsBody() {
   if (!addLink()) return null;
   await Promise.all(slots().map(({ busy }) => busy));
   const urls = slots().map(({ url }) => url);
-  if (!urls.every(Boolean)) return complain(name, "Not all was uploaded: try again, or remove it."), null;
+  if (!urls.every(Boolean)) return complain("link", "Not all was uploaded: try again, or remove it."), null;
   return { [name]: INPUTS[name].most > 1 && urls.length ? urls : urls[0] };
 }
 
 export function drawInputs() {
-  const { kind, source, link = "" } = now.form, all = takes(), name = used(), image = kind === "image";
-  [place.parentElement.hidden, begin.hidden, one.hidden, place.hidden] = [!all.length, image, !image, !name];
+  const { kind, source, link = "" } = now.form, all = takes(), name = used(), kept = kind === "video" && source && !name;
+  panel.hidden = !all.length;
   for (const { value, parentElement } of fields.source) parentElement.hidden = value && !all.includes(value);
   check(fields.source, name ?? "");
-  hint.textContent = all.length && source && !name && !image ? `${model().model} does not take “${INPUTS[source].label}”; it is kept.` : "";
+  panel.lastElementChild.textContent = kept && all.length ? `${model().model} does not take what was given here; it is kept.` : "";
+  place.hidden = !name;
   if (!name) return;
-  const { types, most, does } = INPUTS[name], a = types === VIDEOS.types ? "a video" : most > 1 ? "pictures" : "a picture";
+  const { types, most } = INPUTS[name];
   place.className = `field link ${name}`;
   complain(name);
-  ways.firstElementChild.textContent = `${does} Paste or drop ${a} here, or`;
+  for (const about of ways.querySelectorAll("p")) about.hidden = about.dataset.for !== name;
   Object.assign(file, { accept: types, multiple: most > 1 });
-  Object.assign(fields.link, { value: link, ariaLabel: `Link to ${a}` });
+  fields.link.value = link;
   draw();
 }
 
 /** Files that do not fit choose what a video begins with. */
 export function takeFiles([...files]) {
-  const better = takes().find((name) => fits(name, files[0]));
-  if (better && !fits(used(), files[0])) {
-    now.form.source = better;
+  const name = [used(), ...takes()].find((name) => fits(name, files[0])) ?? used();
+  if (name !== used()) {
+    now.form.source = name;
     drawInputs();
   }
-  const name = used();
   if (name) for (const file of files) {
-    if (!fits(name, file)) complain(name, `“${file.name}” is not ${INPUTS[name].are}.`);
+    if (!fits(name, file)) complain("link", `“${file.name}” is not ${INPUTS[name].are}.`);
     else add({ name: file.name, file, preview: URL.createObjectURL(file) });
   }
 }
@@ -81,38 +76,25 @@ function send(slot) {
 }
 
 /** Take the link that stands in its field; false where it is none, or one too many. */
-export function addLink() {
+function addLink() {
   const url = now.form.link?.trim();
   if (!url || !used()) return true;
-  if (!/^https?:/.test(URL.parse(url)?.protocol)) return complain(used(), "This is no link: one begins with https:// or http://."), false;
+  if (!/^https?:/.test(URL.parse(url)?.protocol)) return complain("link", "This is no link: one begins with https:// or http://."), false;
   now.form.link = fields.link.value = "";
   return add(linked(url));
 }
 
 function add(slot) {
-  const name = used(), { most } = INPUTS[name], there = slots();
-  complain(name);
-  if (most === 1) there.pop();
-  if (there.length === most) return complain(name, `There can be ${most}; “${slot.name}” was left out.`), false;
-  there.push(slot);
+  const { most } = INPUTS[used()], there = most > 1 ? slots() : [];
+  if (there.length === most) return complain("link", `There can be ${most}; “${slot.name}” was left out.`), false;
   if (slot.file) send(slot);
-  change();
+  put([...there, slot]);
   return true;
 }
 
-function remove(slot) {
-  slots().splice(slots().indexOf(slot), 1);
-  complain(used());
-  change();
-}
-
-function sooner(slot) {
-  const at = slots().indexOf(slot);
-  slots().splice(at - 1, 2, slot, slots()[at - 1]);
-  change();
-}
-
-function change() {
+function put(slots) {
+  now.form.inputs[used()] = slots;
+  complain("link");
   keep(now.form);
   draw();
 }
@@ -132,8 +114,8 @@ function card(slot, at) {
   return element("li", { className: busy ? "busy" : problem ? "bad" : "" }, picture(slot, types), most > 1 && element("b", {}, `${at + 1}`),
     element("span", {}, busy ? `Uploading ${name}…` : problem || name),
     problem && button("Try again", () => { send(slot); draw(); }),
-    at > 0 && button("↑", () => sooner(slot), { className: "round", ariaLabel: `Move ${name} up` }),
-    button("×", () => remove(slot), { className: "round", ariaLabel: `Remove ${name}` }));
+    at > 0 && button("↑", () => put(slots().toSpliced(at - 1, 2, slot, slots()[at - 1])), { className: "round", ariaLabel: `Move ${name} up` }),
+    button("×", () => put(slots().toSpliced(at, 1)), { className: "round", ariaLabel: `Remove ${name}` }));
 }
 
 /** What can be shown of an input: of other servers the page loads nothing, and shows their host. */
@@ -145,8 +127,12 @@ function picture({ url, preview }, types) {
   return element("video", { src, preload: "metadata", onloadedmetadata: ({ target }) => { target.currentTime = target.duration - 0.05; } });
 }
 
-file.addEventListener("change", () => takeFiles(file.files));
-dialog.addEventListener("submit", (event) => {
+file.onchange = () => {
+  takeFiles(file.files);
+  // Or else the same file could not be chosen again.
+  file.value = "";
+};
+dialog.onsubmit = (event) => {
   event.preventDefault();
   addLink();
-});
+};

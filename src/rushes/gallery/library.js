@@ -1,23 +1,18 @@
 // The lists of videos and images, merged newest first: read page by page, and looked at again.
 
 import { api } from "./api.js";
-import { filters } from "./view.js";
+import { filters, view } from "./view.js";
 
 /** Of so many items on either side of the window all is kept: the words of a hundred thousand would fill the memory. */
 const NEAR = 300;
+/** What is read again begins so many above the window: a page of each list reaches well below it. */
+const AROUND = 40;
 
 /** The ids of what is being deleted. */
 export const hidden = new Set();
 
 /** An item of the wall: what its place needs, and all that was `told` of it, or null where it is far from the window. */
-class Item {
-  constructor(told) {
-    this.id = told.id;
-    this.created = Date.parse(told.createdDate);
-    this.shape = told.width / told.height;
-    this.told = told;
-  }
-}
+const item = (told) => ({ id: told.id, created: Date.parse(told.createdDate), shape: told.width / told.height, told });
 
 /** Newest first, as the API has them: negative where `a` stands before `b`. */
 const order = (a, b) => b.created - a.created || (a.id < b.id) - (a.id > b.id);
@@ -25,73 +20,67 @@ const order = (a, b) => b.created - a.created || (a.id < b.id) - (a.id > b.id);
 export const still = (told) => told.thumbnailImageUrl ?? told.url;
 
 /** What is told of one item by its id, whichever kind it is; throws ApiError. */
-export async function itemOf(id, signal, [kind, other] = /^[0-9a-f]{8}-/.test(id) ? ["image", "video"] : ["video", "image"]) {
+export async function itemOf(id, [kind, other] = ["video", "image"]) {
   try {
-    return { ...await api(`/aistudio/${kind}s/${encodeURIComponent(id)}`, { signal }), kind };
+    return { ...await api(`/aistudio/${kind}s/${encodeURIComponent(id)}`), kind };
   } catch (error) {
     if (error.status !== 404 || !other) throw error;
-    return itemOf(id, signal, [other]);
+    return itemOf(id, [other]);
   }
 }
 
 /** One list: what was read of it, newest first, and where it goes on. */
 class Feed {
   items = [];
-  pages = [];
   next = "";
   done = false;
 
-  constructor(kind, params, signal) {
-    Object.assign(this, { kind, params, signal });
+  constructor(kind, params) {
+    Object.assign(this, { kind, params });
   }
 
   async page(more) {
-    const { items, nextPageKey = "" } = await api(`/aistudio/${this.kind}s`, { params: { ...this.params, ...more }, signal: this.signal });
-    return { items: items.map((told) => new Item({ ...told, kind: this.kind })), next: nextPageKey };
+    const { items, nextPageKey = "" } = await api(`/aistudio/${this.kind}s`, { params: { ...this.params, ...more } });
+    return { read: items.map((told) => item({ ...told, kind: this.kind })), next: nextPageKey };
   }
 
   async more() {
-    const token = this.next, { items, next } = await this.page({ nextPageKey: token });
-    this.pages.push({ token, after: this.items.at(-1) });
-    this.items.push(...items);
-    Object.assign(this, { next, done: !next });
+    const { read, next } = await this.page({ nextPageKey: this.next });
+    this.begin([...this.items, ...read], next);
   }
 
-  /** Read the page again that holds `at` (or the first); whether anything in its stretch has come or gone. */
-  async again(at) {
-    const known = this.pages.findLast(({ after }) => !after || (at && order(after, at) < 0));
-    if (!known) return false;
-    const { items, next } = await this.page({ nextPageKey: known.token }), last = next && items.at(-1);
-    const old = new Map(this.items.map((item) => [item.id, item]));
+  begin(items, next) {
+    Object.assign(this, { items, next, done: !next });
+    return true;
+  }
+
+  /** Read a page again, from an item on or of the newest; whether anything in its stretch has come or gone. */
+  async again(from) {
+    const { items, done } = this, old = new Map(items.map((item) => [item.id, item]));
+    if (from && !done && !items.some((item) => order(from, item) <= 0)) return false;
+    const { read, next } = await this.page(from && { createdBefore: new Date(from.created + 1).toISOString() });
     // More has come than a page holds: what was read before does not follow on it.
-    if (last && !known.after && !items.some(({ id }) => old.has(id))) return this.restart(items, next);
-    const others = this.items.filter((item) => (known.after && order(item, known.after) <= 0) || (last && order(item, last) > 0));
-    const found = [...others, ...items.map((item) => old.get(item.id) ?? item)].sort(order);
-    if (found.length === this.items.length && found.every((item, index) => item === this.items[index])) return false;
+    if (!from && next && !read.some(({ id }) => old.has(id))) return this.begin(read, next);
+    // Beyond what was read, the list goes on by itself.
+    const known = next && !done ? read.filter((item) => order(item, items.at(-1)) <= 0) : read, last = next && known.at(-1);
+    const others = items.filter((item) => (from && item.created > from.created) || (last && order(item, last) > 0));
+    const found = [...others, ...known.map((item) => Object.assign(old.get(item.id) ?? item, { told: item.told }))].sort(order);
+    if (!next) this.begin(found, next);
     this.items = found;
-    if (!last) Object.assign(this, { next: "", done: true });
-    return true;
-  }
-
-  restart(items, next) {
-    Object.assign(this, { items, next, done: false, pages: [{ token: "" }] });
-    return true;
+    return found.length !== items.length || found.some((item, index) => item !== items[index]);
   }
 }
 
 /** Of what changes the list, each says whether it did. */
 export class Library {
   items = [];
-  #stop = new AbortController();
 
-  constructor(looked) {
-    const kinds = { videos: ["video"], images: ["image"] }[looked.kind] ?? ["video", "image"];
-    this.feeds = kinds.map((kind) => new Feed(kind, filters(looked), this.#stop.signal));
+  constructor() {
+    const kinds = { videos: ["video"], images: ["image"] }[view().kind] ?? ["video", "image"];
+    this.feeds = kinds.map((kind) => new Feed(kind, filters()));
   }
 
   get done() { return this.feeds.every((feed) => feed.done); }
-
-  close() { this.#stop.abort(); }
 
   /** Read on, in every list that holds the others up. */
   async more() {
@@ -100,22 +89,14 @@ export class Library {
     return this.merge();
   }
 
-  /** Look again at the newest, and at the page where `at` stands. */
-  async again(at) {
+  /** Look again at the newest and around an index: for what came or went, and what was forgotten. */
+  async again(index = 0) {
+    const from = this.items[index - AROUND];
     const changes = await Promise.all(this.feeds.map(async (feed) => {
-      const top = await feed.again();
-      return (at && feed.pages.length > 1 && await feed.again(at)) || top;
+      const changed = await feed.again();
+      return (from && await feed.again(from)) || changed;
     }));
     return changes.some(Boolean) && this.merge();
-  }
-
-  /** Read again what is told of the items around an index. */
-  async recall(index) {
-    const far = new Map(this.items.filter((item) => !item.told).map((item) => [item.id, item]));
-    const createdBefore = new Date(this.items[Math.max(0, index - 50)].created + 1).toISOString();
-    const pages = await Promise.all(this.feeds.map((feed) => feed.page({ createdBefore })));
-    for (const { id, told } of pages.flatMap(({ items }) => items)) if (far.has(id)) far.get(id).told = told;
-    return true;
   }
 
   /** Forget what is told of the items far from an index. */

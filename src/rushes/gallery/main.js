@@ -1,7 +1,7 @@
 // The gallery: signing in, what the address says, the filters, and the keys of the keyboard.
 
 import { api, KEY } from "./api.js";
-import { byId, check, toast } from "./element.js";
+import { byId, check, modified, toast } from "./element.js";
 import { address, follow, go, view, wallHere } from "./view.js";
 import { focusTile, loaded, lookAgain, showWall } from "./wall.js";
 
@@ -14,8 +14,6 @@ let wall = "", ready, rest;
 const away = () => toast("The server cannot be reached.");
 const one = () => import("./one.js");
 
-// --- what the address says ---
-
 function look() {
   if (!localStorage[KEY]) return;
   const looked = view();
@@ -25,7 +23,7 @@ function look() {
   byId("clear").hidden = wallHere() === "/";
   if (wall !== wallHere()) {
     wall = wallHere();
-    ready = showWall(looked);
+    ready = showWall();
     ready.then(settle).catch(away);
   }
   if (looked.item || byId("one").open) one().then(({ showOne }) => showOne(view().item), away);
@@ -37,7 +35,6 @@ async function settle() {
   rest ??= Promise.all([import("./work.js"), models()]).catch(() => { rest = null; });
 }
 
-/** Add what a field does not offer yet. */
 function offer(field, values) {
   for (const value of values) if (![...field.options].some((option) => option.value === value)) field.add(new Option(value, value));
 }
@@ -52,11 +49,10 @@ addEventListener("popstate", look);
 follow(byId("home"));
 follow(byId("wall"), { opened: true });
 
-/** Look at what the fields say. */
 const apply = (how) => go(address(Object.fromEntries(new FormData(byId("filters")))), how);
 
-byId("filters").addEventListener("change", () => apply());
-byId("clear").addEventListener("click", () => { go("/"); search.focus(); });
+byId("filters").onchange = () => apply();
+byId("clear").onclick = () => { go("/"); search.focus(); };
 
 let typing = 0, typed = false;
 /** What is typed at one go is one step in the history. */
@@ -65,20 +61,18 @@ function type() {
   apply({ replace: typed });
   typed = true;
 }
-search.addEventListener("input", () => {
+search.oninput = () => {
   clearTimeout(typing);
   typing = setTimeout(type, TYPING_MS);
-});
-search.addEventListener("blur", () => { typed = false; });
-search.addEventListener("keydown", async (event) => {
+};
+search.onblur = () => { typed = false; };
+search.onkeydown = async (event) => {
   if (event.key !== "ArrowDown" && event.key !== "Enter") return;
   event.preventDefault();
   type();
   await ready;
   if (document.activeElement === search && loaded().length) focusTile(loaded()[0].id);
-});
-
-// --- signing in and out ---
+};
 
 const WRONG = "This key is not right, or it was revoked.";
 
@@ -88,7 +82,7 @@ function ask(sentence = "") {
   byId("key").focus();
 }
 
-signIn.addEventListener("submit", async (event) => {
+signIn.onsubmit = async (event) => {
   event.preventDefault();
   const before = localStorage[KEY];
   byId("key-wrong").textContent = "";
@@ -102,22 +96,22 @@ signIn.addEventListener("submit", async (event) => {
   byId("key").value = "";
   signIn.close();
   start();
-});
-signIn.addEventListener("cancel", (event) => event.preventDefault());
+};
+signIn.oncancel = () => false;
 document.addEventListener("rushes:unauthorized", () => signIn.open || ask(WRONG));
 
-byId("sign-out").addEventListener("click", async () => {
+byId("sign-out").onclick = async () => {
   await (await one()).sendWaiting();
   delete localStorage[KEY];
   sessionStorage.removeItem("rushes.drafts");
   location.assign("/");
-});
+};
 addEventListener("storage", (event) => { if (event.key === KEY) location.reload(); });
 
 // --- the keyboard: a key presses what names it ---
 
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input:not([type=radio]), textarea, select")) return;
+  if (modified(event) || event.target.matches("input:not([type=radio]), textarea, select")) return;
   const place = [...document.querySelectorAll("dialog[open]")].at(-1) ?? document.querySelector("header");
   const named = place.querySelector(`[aria-keyshortcuts="${CSS.escape(event.key)}"]`);
   if (!named) return;
@@ -125,10 +119,8 @@ document.addEventListener("keydown", (event) => {
   if (named === search) search.select(); else named.click();
 }, true);
 
-byId("make").addEventListener("click", () => import("./make.js").then(({ openMake }) => openMake(), away));
-byId("help").addEventListener("click", () => byId("keys").showModal());
-
-// --- going ---
+byId("make").onclick = () => import("./make.js").then(({ openMake }) => openMake(), away);
+byId("help").onclick = () => byId("keys").showModal();
 
 function start() {
   wall = "";

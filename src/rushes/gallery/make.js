@@ -1,12 +1,11 @@
 // The form: what to make, of what, at what price; one POST a piece, and no piece is paid for twice.
 
-import { api, once } from "./api.js";
+import { api } from "./api.js";
 import { drafts, keep } from "./drafts.js";
 import { button, byId, check, element, fill } from "./element.js";
-import { chips, complain, dialog, field, fields, made, model, now } from "./form.js";
+import { chips, complain, dialog, fields, made, model, now } from "./form.js";
 import { drawInputs, INPUTS, inputsBody, linked, takeFiles } from "./inputs.js";
 
-const PATIENCE_MS = 60_000, KINDS = ["video", "image"];
 const number = new Intl.NumberFormat("en", { maximumFractionDigits: 6 }).format;
 const body = dialog.querySelector(".body"), top = byId("make-top"), cost = byId("make-cost"), pay = byId("make-go");
 
@@ -20,7 +19,9 @@ export function openMake(prefill) {
 /** A form; its `video` and `image` are models, its `source` is what a video begins with. */
 function filled({ prompt = "", model, aspectRatio, duration, style, ...asked }) {
   const kind = asked.kind ?? (style || asked.referenceImageUrl ? "image" : "video");
-  const form = { kind, prompt, aspectRatio, duration, style, [kind]: model, count: 1, inputs: {}, source: "" };
+  const form = { kind, prompt, aspectRatio, style, [kind]: model, count: 1, inputs: {}, source: "" };
+  // How long a video came out is told to the tenth of a second.
+  if (duration) form.duration = `${Math.round(parseFloat(duration))}s`;
   for (const name in INPUTS) if (asked[name]?.length) {
     form.inputs[name] = [asked[name]].flat().map(linked);
     form.source = name;
@@ -28,13 +29,11 @@ function filled({ prompt = "", model, aspectRatio, duration, style, ...asked }) 
   return form;
 }
 
-const offers = ({ aspectRatios, durations, styles } = {}) =>
-  Object.entries({ aspectRatio: aspectRatios, duration: durations, style: styles && ["", ...styles] });
+const offers = ({ aspectRatios = [], durations = [], styles } = {}) =>
+  Object.entries({ aspectRatio: aspectRatios, duration: durations, style: styles ? ["", ...styles] : [] });
 
 /** What one model does not take is remembered for the next. */
 const chosen = (name, options) => options.includes(now.form[name]) ? now.form[name] : options[0];
-
-// --- what it looks like ---
 
 function show(form) {
   now.form = form;
@@ -56,7 +55,7 @@ async function learn() {
   spend();
   try {
     now.models = (await api("/aistudio/models")).items;
-    if (!model()) now.form.kind = KINDS.find((kind) => made(kind).length) ?? "video";
+    if (!model()) now.form.kind = ["video", "image"].find((kind) => made(kind).length) ?? "video";
     draw();
   } catch (error) {
     tell(error);
@@ -73,7 +72,6 @@ function draw() {
   for (const radio of fields.kind) radio.disabled = known && !made(radio.value).length;
   check(fields.kind, kind);
   check(fields.count, `${count}`);
-  field("model").hidden = !known;
   chips("model", made(kind).map(({ model, credits, creditsPerSecond }) =>
     ({ value: model, note: credits === undefined ? `${number(creditsPerSecond)} a second` : `${number(credits)} each` })), it?.model);
   byId("make-other").textContent = it && asked && asked !== it.model ? `${asked} is not made here.` : "";
@@ -84,16 +82,11 @@ function draw() {
 function drawOffers() {
   const it = model();
   for (const [name, options] of offers(it)) {
-    field(name).hidden = !options;
-    if (options) chips(name, options.map((value) => ({ value, label: value || "none", ...name === "aspectRatio" && shape(it, value) })), chosen(name, options));
+    chips(name, options.map((value) => ({ value, label: value || "none", note: it.sizes[value]?.join("×") })), chosen(name, options));
   }
   drawInputs();
   price();
 }
-
-const shape = ({ sizes }, ratio) => ({
-  note: sizes[ratio]?.join("×"), picture: element("i", { className: "shape", style: `aspect-ratio: ${ratio.replace(":", "/")}` }),
-});
 
 function price() {
   const { kind, count, prompt } = now.form, it = model(), length = [...prompt].length;
@@ -112,44 +105,42 @@ function drawDrafts() {
     others.map((draft) => button(draft.prompt.trim().slice(0, 30) || "without words", () => show(draft))));
 }
 
-// --- what is done with it ---
-
 const REDRAWN = { kind: draw, model: drawOffers, source: drawInputs };
 
-dialog.addEventListener("input", ({ target: { name, value } }) => {
+dialog.oninput = ({ target: { name, value } }) => {
   if (!name) return;
   now.form[name === "model" ? now.form.kind : name] = name === "count" ? Number(value) : value;
   complain(name);
   REDRAWN[name]?.();
   keep(now.form);
   price();
-});
+};
 
-dialog.addEventListener("keydown", (event) => {
+dialog.onkeydown = (event) => {
   if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
   event.preventDefault();
   submit();
-});
+};
 
-dialog.addEventListener("paste", (event) => {
+dialog.onpaste = (event) => {
   const { files, types } = event.clipboardData;
   // A table or a page brings a picture of itself along: in a field its text is meant.
   if (!files.length || (types.includes("text/plain") && event.target.matches("textarea, input"))) return;
   event.preventDefault();
   takeFiles(files);
-});
+};
 
-for (const type of ["dragover", "dragleave", "drop"]) dialog.addEventListener(type, (event) => {
-  const { files, types } = event.dataTransfer;
+dialog.ondragover = dialog.ondragleave = dialog.ondrop = (event) => {
+  const { type, dataTransfer: { files, types } } = event;
   if (!types.includes("Files")) return;
   event.preventDefault();
   dialog.classList.toggle("over", type === "dragover");
   if (type === "drop") takeFiles(files);
-});
+};
 
-dialog.addEventListener("cancel", (event) => sending && event.preventDefault());
-byId("make-close").addEventListener("click", () => dialog.close());
-pay.addEventListener("click", submit);
+dialog.oncancel = () => !sending;
+byId("make-close").onclick = () => dialog.close();
+pay.onclick = submit;
 
 async function submit() {
   if (sending || !model()) return;
@@ -170,7 +161,10 @@ async function submit() {
   if (jobIds.length) document.dispatchEvent(new CustomEvent("rushes:submitted", { detail: { jobIds } }));
 }
 
-const asked = () => Object.fromEntries(offers(model()).map(([name, options]) => [name, options && chosen(name, options) || undefined]));
+const asked = () => Object.fromEntries(offers(model()).map(([name, options]) => [name, chosen(name, options) || undefined]));
+
+/** What tells one POST from another. `randomUUID` would be there over TLS alone. */
+const once = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
 
 /** One POST a piece. Its key is kept until it is answered, so that whoever presses again asks for the same piece. */
 async function send(form, body, jobIds) {
@@ -181,7 +175,7 @@ async function send(form, body, jobIds) {
   for (; form.count; form.count--) {
     busy(all > 1 ? `Sending ${all - form.count + 1} of ${all}…` : "Sending…");
     keep(form);
-    const { data } = await api(`/aistudio/${form.kind}s`, { method: "POST", body, idempotencyKey: keys[0], signal: AbortSignal.timeout(PATIENCE_MS) });
+    const { data } = await api(`/aistudio/${form.kind}s`, { method: "POST", body, idempotencyKey: keys[0] });
     jobIds.push(data.jobId);
     keys.shift();
   }

@@ -11,55 +11,47 @@ import { focusTile, hide, loaded, neighbour, unhide } from "./wall.js";
 const UNDO_SECONDS = 10;
 
 const viewer = byId("one"), stage = byId("stage"), speed = byId("speed");
-const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const DAY = { dateStyle: "medium", timeStyle: "medium" };
 
-let open = null, asked = "", stop = new AbortController();
-
-// --- opening ---
+let open = null, asked = "";
 
 /** Show the item of that id, or none. Called whenever the address may have changed. */
 export async function showOne(id) {
   if (!id) return viewer.close();
   if (asked === id) return;
-  const signal = begin(id), known = loaded().find((item) => item.id === id)?.told;
-  if (!viewer.open) viewer.showModal();
-  if (!known) wait();
-  const item = known ?? await itemOf(id, signal).catch((error) => { if (!signal.aborted) missing(id, error); });
-  if (item && !signal.aborted) show(item, signal);
-}
-
-function begin(id = "") {
   asked = id;
-  stop.abort();
-  stop = new AbortController();
-  return stop.signal;
+  const known = loaded().find((item) => item.id === id)?.told;
+  if (!viewer.open) viewer.showModal();
+  if (!known) say("Loading…");
+  const item = known ?? await itemOf(id).catch((error) => { if (asked === id) missing(id, error); });
+  if (item && asked === id) show(item);
 }
 
-function wait() {
+function say(...words) {
   viewer.className = "bare";
-  fill(stage);
-  fill(byId("prompt"), "Loading…");
+  empty();
+  fill(byId("prompt"), words);
   byId("close").focus();
 }
 
-function missing(id, error) {
+function missing(id, { status, message }) {
   asked = "";
-  fill(byId("prompt"), ...error.status === 404 ? ["There is no such item here: it was deleted, or belongs to another account."]
-    : [error.message, " ", button("Try again", () => showOne(id))]);
+  say(message, " ", button("Try again", () => showOne(id)));
+  viewer.classList.toggle("missing", status === 404);
 }
 
-function show(item, signal) {
+function show(item) {
   open = item;
   viewer.className = item.kind;
   viewer.ariaLabel = `One ${item.kind}`;
   document.title = `${item.prompt.slice(0, 80)} · Rushes`;
   fill(byId("prompt"), item.prompt);
   play(item);
-  acts(item);
   facts(item);
-  copies(item);
+  fill(byId("copied"));
+  Object.assign(byId("download"), { href: item.url, download: item.id + item.url.slice(item.url.lastIndexOf(".")) });
   ends();
-  lineage(byId("lineage"), item, signal);
+  lineage(byId("lineage"), item, () => open === item);
 }
 
 /** Whether there is a newer and an older one: told again once the wall behind it has been read. */
@@ -81,87 +73,66 @@ function step(by) {
   }).catch(() => {});
 }
 
-// --- the player ---
-
-const video = () => stage.querySelector("video");
+const [film, picture] = stage.children;
+/** The frame last drawn, and how long one lasts, as far as is known. */
+let drawn = {}, frame = 0;
 
 function play({ kind, prompt, url, previewImageUrl, width, height }) {
   stage.style.setProperty("--shape", `${width} / ${height}`);
-  if (kind === "image") {
-    fill(stage, element("img", { alt: prompt, src: url }));
-    return byId("close").focus();
-  }
-  const media = element("video", {
-    src: url, poster: previewImageUrl, ariaLabel: prompt, controls: true, playsInline: true, autoplay: !calm.matches,
-    loop: byId("loop").ariaPressed === "true", onloadeddata: setSpeed, ontimeupdate: clock, onseeked: clock, drawn: {},
-  });
-  media.requestVideoFrameCallback?.(measure);
-  fill(stage, media);
-  media.focus();
-
-  /** A frame lasts as long as the shortest step between two: when there is much to do, players leave some out. */
-  function measure(now, { mediaTime: time, presentedFrames: count }) {
-    const passed = time - media.drawn.time;
-    if (!media.paused && count === media.drawn.count + 1 && passed > 0) media.frame = Math.min(media.frame ?? 0.2, passed);
-    media.drawn = { time, count };
-    clock();
-    media.requestVideoFrameCallback(measure);
-  }
+  empty();
+  if (kind === "image") Object.assign(picture, { src: url, alt: prompt });
+  else Object.assign(film, { src: url, poster: previewImageUrl, ariaLabel: prompt, autoplay: !calm.matches });
+  (kind === "image" ? byId("close") : film).focus();
 }
 
-function clock() {
-  const media = video();
-  fill(byId("time"), media && `${(media.drawn.time ?? media.currentTime).toFixed(2)} s`);
+function empty() {
+  [drawn, frame] = [{}, 0];
+  for (const media of stage.children) media.removeAttribute("src");
+  // Or else it plays on.
+  film.load();
 }
+
+/** A frame lasts as long as the shortest step between two: when there is much to do, players leave some out. */
+function measure(now, { mediaTime: time, presentedFrames: count }) {
+  const passed = time - drawn.time;
+  if (!film.paused && count === drawn.count + 1 && passed > 0) frame = Math.min(frame || passed, passed);
+  drawn = { time, count };
+  clock();
+  film.requestVideoFrameCallback(measure);
+}
+film.requestVideoFrameCallback?.(measure);
+
+function clock() { byId("time").textContent = `${(drawn.time ?? film.currentTime).toFixed(2)} s`; }
+film.ontimeupdate = film.onseeked = clock;
 
 /** One frame on or back, to the middle of it: its edges are where players disagree. */
 function frames(by) {
-  const media = video(), { frame = 1 / 30, drawn, paused, currentTime } = media;
-  media.pause();
-  const at = Math.floor((paused ? currentTime : drawn.time ?? currentTime) / frame + 0.1) + by;
-  media.currentTime = Math.min(Math.max(0, (at + 0.5) * frame), media.duration - frame / 2);
+  const now = film.paused ? film.currentTime : drawn.time ?? film.currentTime, long = frame || 1 / 30;
+  film.pause();
+  film.currentTime = Math.min(Math.max(0, Math.floor(now / long + 0.1) + by + 0.5) * long, film.duration - long / 2);
 }
 
-function loop() {
-  byId("loop").ariaPressed = video().loop = !video().loop;
-}
+function loop() { byId("loop").ariaPressed = film.loop = !film.loop; }
 
 function faster(by) {
   speed.selectedIndex = Math.min(speed.length - 1, Math.max(0, speed.selectedIndex + by));
   setSpeed();
 }
 
-function setSpeed() { if (video()) video().playbackRate = speed.value; }
+function setSpeed() { film.playbackRate = film.defaultPlaybackRate = speed.value; }
 
-// --- what can be made of it ---
-
-function acts(item) {
-  const { kind, prompt, aspectRatio, url, duration } = item;
-  const again = { ...item, duration: duration && `${Math.round(Number.parseFloat(duration))}s` };
-  const { firstFrameImageUrl, extendVideoUrl, referenceImageUrls, referenceImageUrl, ...same } = again;
-  const told = kind === "image" ? {
-    "Make a video of it": { kind: "video", prompt, aspectRatio, firstFrameImageUrl: url },
-    "Use as reference": { ...same, referenceImageUrl: url },
-  } : {
-    "Continue from last frame": { ...same, firstFrameImageUrl: item.lastFrameImageUrl },
-    Extend: { ...same, extendVideoUrl: url },
-    "Use as reference": { ...same, referenceImageUrls: [item.previewImageUrl] },
-  };
-  fill(byId("acts"), Object.entries({ ...told, Again: again }).map(([name, prefill]) => button(name, () => {
-    video()?.pause();
-    openMake(prefill);
-  })));
-}
-
-// --- the facts ---
+/** What can be made of it: a button is named for an input, its value for the link that goes there. */
+byId("acts").onclick = ({ target: { name, value, dataset: { kind } } }) => {
+  if (name === undefined) return;
+  const { firstFrameImageUrl, extendVideoUrl, referenceImageUrls, referenceImageUrl, ...same } = open;
+  film.pause();
+  openMake(name ? { ...same, [name]: open[value], ...kind && { kind, model: "" } } : open);
+};
 
 function facts(item) {
-  const told = [
-    ["Made", day.format(new Date(item.createdDate))], ["Model", item.model], ["Style", item.style],
-    ["Length", item.duration], ["Size", `${item.width} × ${item.height}`], ["Shape", item.aspectRatio],
-    ...inputs(item).map(([what, link]) => [what, anchor(link)]), ["Id", item.id],
-  ];
-  fill(byId("facts"), told.map(([name, value]) => value && [element("dt", {}, name), element("dd", {}, value)]).flat());
+  const told = { ...item, made: new Date(item.createdDate).toLocaleString(undefined, DAY), size: `${item.width} × ${item.height}` };
+  told.links = inputs(item).map(([what, link]) => element("span", {}, `${what}: `, anchor(link)));
+  for (const fact of byId("facts").querySelectorAll("dd")) fill(fact, told[fact.className]);
 }
 
 /** A link as it was sent; only the web's own schemes can be followed. */
@@ -170,16 +141,13 @@ function anchor(link) {
   return element("a", { href: link, target: "_blank", rel: "noopener noreferrer" }, link);
 }
 
-function copies({ id, kind, url, prompt }) {
-  const curl = `curl '${location.origin}${V1}/aistudio/${kind}s/${encodeURIComponent(id)}' -H "Authorization: $KEY"`;
-  Object.assign(byId("download"), { href: url, download: id + url.slice(url.lastIndexOf(".")) });
-  fill(byId("copies"), "Copy", Object.entries({ Link: url, Prompt: prompt, Id: id, curl }).map(([name, text]) => button(name, async ({ target }) => {
-    await copy(text);
-    target.focus();
-    target.textContent = "Copied";
-    setTimeout(() => { target.textContent = name; }, 1500);
-  })));
-}
+byId("copies").onclick = async ({ target }) => {
+  const { id, kind, [target.name]: text = `curl '${location.origin}${V1}/aistudio/${kind}s/${encodeURIComponent(id)}' -H "Authorization: $KEY"` } = open;
+  if (!target.name) return;
+  await copy(text);
+  target.focus();
+  fill(byId("copied"), `${target.textContent} copied`);
+};
 
 /** Put text on the clipboard, also where the page is not served over TLS. */
 async function copy(text) {
@@ -193,27 +161,23 @@ async function copy(text) {
 
 // --- deleting: the call waits, so that it can be undone; leaving the page sends it ---
 
-const waiting = new Map();
+const waiting = new Set();
 
 function remove() {
-  const item = open;
+  const item = { ...open };
+  waiting.add(item);
   hide(item.id);
   viewer.close();
-  waiting.set(item, setTimeout(send, UNDO_SECONDS * 1000, item));
+  setTimeout(send, UNDO_SECONDS * 1000, item);
   toast(`Deleting this ${item.kind}.`, UNDO_SECONDS, button("Undo", () => {
-    keep(item);
+    waiting.delete(item);
     unhide(item.id);
     focusTile(item.id);
   }));
 }
 
-function keep(item) {
-  clearTimeout(waiting.get(item));
-  waiting.delete(item);
-}
-
 async function send(item) {
-  keep(item);
+  if (!waiting.delete(item)) return;
   try {
     await api(`/aistudio/${item.kind}s/${encodeURIComponent(item.id)}`, { method: "DELETE" });
   } catch ({ status, message }) {
@@ -224,25 +188,22 @@ async function send(item) {
 }
 
 /** Send what waits to be deleted: the page is being left, or its key forgotten. */
-export const sendWaiting = () => Promise.all([...waiting.keys()].map(send));
+export const sendWaiting = () => Promise.all([...waiting].map(send));
 addEventListener("pagehide", sendWaiting);
 
-// --- leaving and moving ---
-
-viewer.addEventListener("close", () => {
+viewer.onclose = () => {
   if (viewer.open) return;
   const { id } = open ?? {};
-  begin();
-  open = null;
-  fill(stage);
+  [open, asked] = [null, ""];
+  empty();
   document.title = "Rushes";
   if (view().item) history.state?.opened ? history.back() : go(address({ item: "" }), { replace: true });
   if (id) focusTile(id);
-});
+};
 follow(viewer, { replace: true });
 
 const PRESSED = { newer: () => step(-1), older: () => step(1), close: () => viewer.close(), back: () => frames(-1),
   forth: () => frames(1), loop, delete: remove };
-for (const [id, act] of Object.entries(PRESSED)) byId(id).addEventListener("click", act);
-viewer.addEventListener("keydown", ({ key }) => faster({ "<": -1, ">": 1 }[key] ?? 0));
-speed.addEventListener("change", setSpeed);
+for (const [id, act] of Object.entries(PRESSED)) byId(id).onclick = act;
+viewer.onkeydown = ({ key }) => faster({ "<": -1, ">": 1 }[key] ?? 0);
+speed.onchange = setSpeed;

@@ -13,33 +13,35 @@ const ratio = ({ shape }) => Math.min(4, Math.max(0.3, shape)) || 1;
  */
 export function rows(items, from, width, ended) {
   // What stands above is filled from the bottom up: what is not full comes first, at the top.
-  const above = filled(items.slice(0, from).reverse(), width, true).reverse();
-  const below = filled(items.slice(from), width, ended);
-  let y = 0;
-  return [...above.map(({ from: last, to: first, ...row }) => ({ ...row, from: from - first, to: from - last })),
-    ...below.map((row) => ({ ...row, from: from + row.from, to: from + row.to }))].map((row) => {
-    const placed = { ...row, y };
-    y += row.height + GAP;
-    return placed;
+  const all = [...filled(items.slice(0, from).reverse(), width, true).reverse(), ...filled(items.slice(from), width, ended)];
+  let y = 0, first = 0;
+  return all.map(({ tall, count }) => {
+    const row = { y, tall, height: Math.round(tall), from: first, to: first + count };
+    [y, first] = [y + row.height + GAP, row.to];
+    return row;
   });
 }
 
 function filled(items, width, ended) {
   const made = [], height = wanted(width);
-  let from = 0, sum = 0;
-  const tall = (count, ratios) => (width - GAP * (count - 1)) / ratios;
-  const close = (to, tall) => {
-    made.push({ tall, height: Math.round(tall), from, to });
-    [from, sum] = [to, 0];
+  let count = 0, sum = 0;
+  const tall = () => (width - GAP * (count - 1)) / sum;
+  const close = (tall) => {
+    made.push({ tall, count });
+    [count, sum] = [0, 0];
   };
-  items.forEach((item, index) => {
-    const count = index - from, without = count ? tall(count, sum) : Infinity, having = tall(count + 1, sum + ratio(item));
-    if (having < height && without / height < height / having) close(index, without);
-    sum += ratio(item);
-    const now = tall(index + 1 - from, sum);
-    if (now <= height) close(index + 1, now);
-  });
-  if (from < items.length && ended) close(items.length, Math.min(height * (made.length ? 1 : 1.25), tall(items.length - from, sum)));
+  for (const item of items) {
+    const without = tall();
+    [count, sum] = [count + 1, sum + ratio(item)];
+    if (tall() > height) continue;
+    // It is closed with or without this one, whichever comes closer.
+    if (without / height >= height / tall()) { close(tall()); continue; }
+    count--;
+    close(without);
+    [count, sum] = [1, ratio(item)];
+    if (tall() <= height) close(tall());
+  }
+  if (count && ended) close(Math.min(height * (made.length ? 1 : 1.25), tall()));
   return made;
 }
 

@@ -1,8 +1,10 @@
 // What is looked at, as the address says it, so that a view can be sent to someone.
 
+import { modified } from "./element.js";
+
 const NAMES = ["q", "kind", "model", "aspect", "when", "continues", "item"];
 const DAY = 86_400_000;
-const AFTER = { day: 1, week: 7, month: 30 };
+const DAYS = { day: 1, week: 7, month: 30, older: 30 };
 
 export function view() {
   const told = new URLSearchParams(location.search);
@@ -33,14 +35,14 @@ export function go(to, { replace = false, opened = false } = {}) {
 export function follow(place, how) {
   place.addEventListener("click", (event) => {
     const link = event.target.closest("a[href^='/']");
-    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    if (!link || event.shiftKey || modified(event)) return;
     event.preventDefault();
     go(link.pathname + link.search, how);
   });
 }
 
 /** What the API calls the filters, as of now. */
-export function filters({ q, model, aspect, when, continues }) {
-  const ago = (days) => days && new Date(Date.now() - days * DAY).toISOString();
-  return { q, model, continues, aspectRatio: aspect, createdAfter: ago(AFTER[when]), createdBefore: ago(when === "older" && 30) };
+export function filters() {
+  const { q, model, aspect, when, continues } = view(), edge = DAYS[when] && new Date(Date.now() - DAYS[when] * DAY).toISOString();
+  return { q, model, continues, aspectRatio: aspect, [when === "older" ? "createdBefore" : "createdAfter"]: edge };
 }

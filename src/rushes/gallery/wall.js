@@ -1,6 +1,6 @@
 // The wall: justified rows of what the library holds, of which only those near the window are elements.
 
-import { byId, calm, element, fill } from "./element.js";
+import { byId, calm, element, fill, modified } from "./element.js";
 import { hidden, Library, still } from "./library.js";
 import { across, GAP, rows } from "./rows.js";
 import { address, filtered } from "./view.js";
@@ -10,22 +10,19 @@ const PLAY_MS = 350;
 const wall = byId("wall"), state = byId("state"), news = byId("news"), header = document.querySelector("header");
 const tiles = new Map();
 
-let library = null, looked = null, failed = null;
+let library = null, failed = null;
 /** What is laid out: the items of a library, their rows, and how wide. */
 let laidOut = null, shown = [], laid = [], width = 0;
 /** A row begins with this item, so that it stays where somebody looks at it; null: the rows are filled from the top. */
 let anchor = null;
-/** The item whose tile Tab comes to and is always there, the one around which was read again, and how many have come above the window. */
-let current = null, recalled = null, fresh = 0;
+/** The item whose tile Tab comes to and is always there, and how many have come above the window. */
+let current = null, fresh = 0;
 
-// --- what is shown ---
-
-/** Show what a view looks at, from its top. Resolves when there is something to see. */
-export function showWall(view) {
-  library?.close();
-  [library, looked, failed] = [new Library(view), view, null];
+/** Show what the address looks at, from its top. Resolves when there is something to see. */
+export function showWall() {
+  [library, failed] = [new Library(), null];
   wall.ariaBusy = "true";
-  if (!shown.length) tell("Loading…", "loading");
+  if (!shown.length) state.className = "loading";
   return more();
 }
 
@@ -51,8 +48,6 @@ export function focusTile(id) {
   if (index >= 0) focusIndex(index);
 }
 
-// --- reading ---
-
 /** One thing at a time: whoever asks meanwhile waits for what is on its way. */
 function read(what) {
   const mine = library;
@@ -71,9 +66,9 @@ const more = () => read((library) => library.more());
 export async function lookAgain() {
   while (library?.busy) await library.busy;
   if (!library || document.hidden) return;
-  if (failed && !loaded().length) return showWall(looked);
+  if (failed && !loaded().length) return showWall();
   const mine = library, before = new Set(shown);
-  await read(() => mine.again(shown[seen()?.from]));
+  await read(() => mine.again(seen()?.from));
   if (mine !== library || seen() === laid[0]) return;
   fresh += shown.filter((item) => !before.has(item)).length;
   say();
@@ -82,10 +77,12 @@ export async function lookAgain() {
 // --- laying: every place is known before its picture is there ---
 
 const top = () => header.offsetHeight - wall.getBoundingClientRect().top;
-const rowAt = (y) => laid.find((row) => row.y + row.height > y) ?? laid.at(-1);
 const rowOf = (index) => laid.find((row) => index < row.to);
 /** The first row in sight. */
-const seen = () => rowAt(top());
+function seen() {
+  const at = top();
+  return laid.find((row) => row.y + row.height > at) ?? laid.at(-1);
+}
 
 /** Lay out what the library holds now; what somebody looks at stays where it is. */
 function relay() {
@@ -146,10 +143,8 @@ function render() {
 /** Read what is wanted soon: what was forgotten of an item here, or what follows when little is left below. */
 function readNear(far, left) {
   if (!library || library.busy || failed) return;
-  if (far && far !== recalled) {
-    recalled = far;
-    read((library) => library.recall(shown.indexOf(far)));
-  } else if (!library.done && left < 2 * innerHeight) more();
+  if (far) read((library) => library.again(shown.indexOf(far)));
+  else if (!library.done && left < 2 * innerHeight) more();
 }
 
 function tileOf(item) {
@@ -172,7 +167,7 @@ function put(tile, row, [x, wide]) {
 
 function drop(item, tile) {
   tiles.delete(item);
-  if (tile === attended) attend();
+  if (tile === attended) attend(null);
   tile.querySelector("img")?.removeAttribute("src");
   tile.remove();
 }
@@ -186,21 +181,12 @@ function tabStop(wanted) {
 
 /** What there is to say where there is nothing, or nothing more, to see. */
 function say() {
-  const nothing = !shown.length;
+  const nothing = !shown.length, known = failed && failed.status !== 401;
   news.hidden = !fresh;
   news.textContent = `${fresh} new ↑`;
-  if (failed && failed.status !== 401) tell(failed.message + (nothing ? "" : " What was read before is still here."), nothing ? "failed" : "failed bar");
-  else if (!nothing || !library?.done) tell("");
-  else tell(filtered() ? "Nothing here holds all of that." : "Nothing here yet. Make the first one.", "empty");
+  if (known) state.querySelector(".failed").textContent = failed.message + (nothing ? "" : " What was read before is still here.");
+  state.className = known ? (nothing ? "failed" : "failed bar") : nothing && library?.done ? (filtered() ? "none" : "empty") : "";
 }
-
-function tell(sentence, how = "") {
-  state.firstElementChild.textContent = sentence;
-  state.className = how;
-  state.hidden = !sentence;
-}
-
-// --- moving about ---
 
 function focusIndex(index) {
   current = shown[index];
@@ -214,29 +200,31 @@ let goal = null;
 function vertical(index, by) {
   const row = rowOf(index), other = laid[laid.indexOf(row) + by];
   if (!other) return index;
-  const middles = (row) => across(shown, row).map(([x, wide]) => x + wide / 2);
-  const x = goal?.index === index ? goal.x : middles(row)[index - row.from];
-  const off = middles(other).map((middle) => Math.abs(middle - x));
+  const x = goal?.index === index ? goal.x : middle(across(shown, row)[index - row.from]);
+  const off = across(shown, other).map((place) => Math.abs(middle(place) - x));
   goal = { index: other.from + off.indexOf(Math.min(...off)), x };
   return goal.index;
 }
 
-wall.addEventListener("keydown", (event) => {
-  if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey || !event.target.item) return;
+const middle = ([x, wide]) => x + wide / 2;
+
+wall.onkeydown = (event) => {
+  if (modified(event) || !event.target.item) return;
   const { index } = event.target, last = laid.at(-1).to - 1;
   const to = { ArrowLeft: () => index - 1, ArrowRight: () => index + 1, ArrowUp: () => vertical(index, -1),
     ArrowDown: () => vertical(index, 1), Home: () => 0, End: () => last }[event.key]?.();
   if (to === undefined) return;
   event.preventDefault();
   focusIndex(Math.min(last, Math.max(0, to)));
-});
+};
 
 // --- hover or focus: the video itself ---
 
 const film = element("video", { muted: true, loop: true, playsInline: true, tabIndex: -1, ariaHidden: "true" });
 let attended = null, soon = 0;
 
-function attend(tile = null) {
+/** Attend to a tile, or to none. */
+function attend(tile) {
   if (tile === attended) return;
   clearTimeout(soon);
   film.removeAttribute("src");
@@ -251,23 +239,19 @@ function play() {
   film.play().catch(() => {});
 }
 
-const under = ({ target }) => target.closest?.(".tile") ?? undefined;
-wall.addEventListener("pointerover", (event) => { if (event.pointerType === "mouse") attend(under(event)); });
-wall.addEventListener("pointerleave", () => attend());
-wall.addEventListener("focusin", (event) => {
-  current = event.target.item;
-  if (event.target.matches(".tile:focus-visible")) attend(under(event));
+wall.onpointerover = ({ pointerType, target }) => { if (pointerType === "mouse") attend(target.closest(".tile")); };
+wall.onpointerleave = () => attend(null);
+wall.addEventListener("focusin", ({ target }) => {
+  current = target.item;
+  if (target.matches(".tile:focus-visible")) attend(target);
 });
-wall.addEventListener("focusout", () => attend());
-
-// --- the window ---
+wall.addEventListener("focusout", () => attend(null));
 
 addEventListener("scroll", () => {
   if (fresh && seen() === laid[0]) { fresh = 0; say(); }
   render();
 });
-addEventListener("resize", render);
-new ResizeObserver(() => { if (shown.length && width !== wall.clientWidth) relay(); }).observe(wall);
+addEventListener("resize", () => { if (width === wall.clientWidth) render(); else relay(); });
 
-news.addEventListener("click", () => scrollTo({ top: 0, behavior: calm.matches ? "instant" : "smooth" }));
-state.lastElementChild.addEventListener("click", lookAgain);
+news.onclick = () => scrollTo({ top: 0, behavior: calm.matches ? "instant" : "smooth" });
+state.querySelector("button").onclick = lookAgain;

@@ -63,17 +63,20 @@ function draw() {
 
 function card(job) {
   const { jobId, prompt, model, request: { aspectRatio, duration, style }, error, waitingFor, progress, createdDate } = job;
-  const it = cards.get(jobId) ?? byId("job").content.firstElementChild.cloneNode(true), time = it.querySelector("time");
+  const it = cards.get(jobId) ?? byId("job").content.firstElementChild.cloneNode(true);
   cards.set(jobId, it);
   Object.assign(it, { jobId, className: underWay(job) ? "going" : "failed" });
-  const write = (part, words) => { it.querySelector(part).textContent = words; };
-  write(".prompt", prompt);
-  write(".about", [model, aspectRatio, duration, style].filter(Boolean).join(" · "));
-  write(".waits", /^[A-Z]/.test(waitingFor) ? waitingFor : `Waiting for ${waitingFor}`);
-  write(".why span", error?.message);
-  write("code", error?.code);
-  it.firstElementChild.title = prompt;
-  Object.assign(time, { dateTime: createdDate, title: new Date(createdDate).toLocaleString(), textContent: since(createdDate) });
+  const words = {
+    ".prompt": prompt, ".about": [model, aspectRatio, duration, style].filter(Boolean).join(" · "), time: since(createdDate),
+    ".waits": /^[A-Z]/.test(waitingFor) ? waitingFor : `Waiting for ${waitingFor}`, ".why span": error?.message, code: error?.code,
+  };
+  for (const [part, text = ""] of Object.entries(words)) {
+    const place = it.querySelector(part);
+    // What somebody selects to copy it stays selected.
+    if (place.textContent !== text) place.textContent = text;
+  }
+  it.querySelector(".prompt").title = prompt;
+  it.querySelector("time").title = new Date(createdDate).toLocaleString();
   Object.assign(it.querySelector("[role=progressbar]"), { ariaLabel: `Progress of ${prompt}`, ariaValueNow: progress });
   it.querySelector("i").style.transform = `scaleX(${progress})`;
   return it;
@@ -84,11 +87,9 @@ function since(date) {
   return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min`;
 }
 
-// --- what can be done about it ---
-
 const PRESSED = { cancel, dismiss, again: ({ kind, request }) => openMake({ kind, ...request }) };
 
-list.addEventListener("click", ({ target }) => PRESSED[target.name]?.(jobs.get(target.closest("li").jobId), target));
+list.onclick = ({ target }) => PRESSED[target.name]?.(jobs.get(target.closest("li").jobId), target);
 
 function cancel({ jobId }, pressed) {
   const sure = pressed.className === "sure";
@@ -102,10 +103,10 @@ function doubt(pressed, asks = false) {
   pressed.textContent = asks ? "Really cancel?" : "Cancel";
 }
 
-const dismissed = () => JSON.parse(localStorage.getItem(DISMISSED)) ?? [];
+const dismissed = () => localStorage[DISMISSED] ?? "";
 
 function dismiss({ jobId }) {
-  localStorage.setItem(DISMISSED, JSON.stringify([jobId, ...dismissed()].slice(0, 200)));
+  localStorage[DISMISSED] = (jobId + dismissed()).slice(0, 9999);
   draw();
 }
 
