@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -73,7 +72,7 @@ class OpenAICompatible(Provider):
             form.add_field("input_references", content, filename=reference.name, content_type=media_type(content))
         return form
 
-    async def _image(self, order: Order) -> Delivered:
+    async def _image(self, order: Order) -> str | Delivered:
         fields: dict[str, Any] = {
             **self._told.extra,
             "model": self._told.id,
@@ -88,7 +87,10 @@ class OpenAICompatible(Provider):
         else:
             told = {**fields, "response_format": "b64_json"}
             answer = await self._vendor.create("images/generations", json=told, seconds=_SYNC_SECONDS)
-        await self._unpack(answer, order.result)
+        item = answer["data"][0]
+        if not (text := item.get("b64_json")):
+            return str(item["url"])  # it has been made: fetching it is what polls and downloads are for
+        await asyncio.to_thread(order.result.write_bytes, base64.b64decode(text, validate=True))
         return Delivered(_dollars(answer))
 
     async def _edit(self, fields: dict[str, Any], order: Order) -> aiohttp.FormData:
@@ -98,16 +100,10 @@ class OpenAICompatible(Provider):
         form.add_field("image", content, filename="reference", content_type=media_type(content))
         return form
 
-    async def _unpack(self, answer: Json, to: Path) -> None:
-        """What was made is here or a link away: whatever goes wrong now, it has been made."""
-        item = answer["data"][0]
-        if text := item.get("b64_json"):
-            await asyncio.to_thread(to.write_bytes, _decoded(text))
-        else:
-            await self._vendor.download(item["url"], to)
-
     async def poll(self, ticket: str) -> Pending | Done | Refused:
         """Ask for the job."""
+        if "://" in ticket:
+            return Done(ticket)
         told = await self._vendor.read(f"videos/{ticket}")
         status = told.get("status") if isinstance(told, dict) else None
         if status == "completed":
@@ -169,10 +165,3 @@ def _dollars(told: Json) -> Decimal | None:
     usage = told.get("usage") if isinstance(told, dict) else None
     cost = usage.get("cost") if isinstance(usage, dict) else None
     return Decimal(str(cost)) if isinstance(cost, int | float) and not isinstance(cost, bool) and cost >= 0 else None
-
-
-def _decoded(text: str) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except binascii.Error as error:
-        raise ProviderFailed("The provider delivered an image that is not whole.") from error

@@ -1,0 +1,257 @@
+"""``/v1/videos`` and ``/v1/images``: what exactly is sent, how each server's ways are read, and OpenAI's own client."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from pathlib import Path
+
+import openai
+import pytest
+from PIL import Image
+
+from rushes.catalogue import Input
+from rushes.errors import ContentRejected, ModelRetired, ProviderFailed, ProviderUnreachable
+from rushes.providers import Delivered, Done, Inputs, Pending, Refused
+from rushes.providers.openai_compatible import OpenAICompatible
+from tests.conftest import serving
+from tests.providers.cases.openai_compatible import CASES
+from tests.providers.sandboxed import image_order, order
+from tests.providers.test_vendors import film, picture
+from tests.servers.fake import KEY, answers
+from tests.servers.openai_compatible import MODEL, OpenAICompatibleServer
+
+__all__ = ["film", "picture"]
+
+pytestmark = pytest.mark.anyio
+VIDEOS, IMAGES = CASES
+
+
+@pytest.fixture
+async def fake(film: bytes, picture: bytes) -> AsyncIterator[OpenAICompatibleServer]:
+    async with OpenAICompatibleServer(film, picture) as server:
+        yield server
+
+
+@pytest.fixture
+async def provider(fake: OpenAICompatibleServer) -> AsyncIterator[OpenAICompatible]:
+    made = OpenAICompatible(VIDEOS.setup(fake, extra={"num_inference_steps": 30, "generate_sound": True}))
+    yield made
+    await made.close()
+
+
+def photograph(path: Path, width: int, height: int, colour: str) -> Path:
+    Image.new("RGB", (width, height), colour).save(path, "JPEG")
+    return path
+
+
+async def test_words_are_sent_as_a_form_of_text(fake: OpenAICompatibleServer, provider: OpenAICompatible) -> None:
+    await provider.submit(order("a calm sea"))
+    sent = fake.last("create")
+    assert (sent.method, sent.path) == ("POST", "/v1/videos")
+    assert sent.headers["authorization"] == f"Bearer {KEY}"
+    assert dict(sent.form) == {
+        "model": [MODEL],
+        "prompt": ["a calm sea"],
+        "seconds": ["2"],
+        "size": ["320x480"],
+        "num_inference_steps": ["30"],
+        "generate_sound": ["true"],
+    }
+
+
+async def test_a_first_frame_is_scaled_and_cropped_to_the_size_asked_for(
+    fake: OpenAICompatibleServer, provider: OpenAICompatible, tmp_path: Path
+) -> None:
+    """Contract B6: "scaled and centre-cropped to cover"."""
+    await provider.submit(order(inputs=Inputs(first_frame=photograph(tmp_path / "in", 900, 300, "red"))))
+    [part] = fake.last("create").form["input_reference"]
+    assert (part.filename, part.content_type) == ("first_frame.png", "image/png")
+    with Image.open(io.BytesIO(part.content)) as sent:
+        assert (sent.format, sent.size) == ("PNG", (320, 480))
+
+
+async def test_references_are_sent_as_they_are_in_their_order(
+    fake: OpenAICompatibleServer, provider: OpenAICompatible, tmp_path: Path
+) -> None:
+    pictures = tuple(photograph(tmp_path / name, 60, 40, name) for name in ("red", "green", "blue"))
+    await provider.submit(order(inputs=Inputs(references=pictures)))
+    parts = fake.last("create").form["input_references"]
+    assert [part.content for part in parts] == [each.read_bytes() for each in pictures]
+    assert {part.content_type for part in parts} == {"image/jpeg"}
+
+
+async def test_an_image_is_asked_for_as_base64(fake: OpenAICompatibleServer, tmp_path: Path) -> None:
+    made = OpenAICompatible(IMAGES.setup(fake))
+    given = await made.submit(image_order("a calm sea", style="vintage", result=tmp_path / "made"))
+    assert given == Delivered(None)
+    assert (tmp_path / "made").read_bytes() == fake.picture
+    assert fake.last("create").path == "/v1/images/generations"
+    assert fake.last("create").json == {
+        "model": MODEL,
+        "prompt": "a calm sea (vintage style)",
+        "size": "400x400",
+        "n": 1,
+        "response_format": "b64_json",
+    }
+    await made.close()
+
+
+async def test_an_image_with_a_reference_is_an_edit(fake: OpenAICompatibleServer, tmp_path: Path) -> None:
+    made = OpenAICompatible(IMAGES.setup(fake))
+    given = photograph(tmp_path / "in", 60, 40, "red")
+    await made.submit(image_order(reference=given, result=tmp_path / "made"))
+    sent = fake.last("create")
+    assert sent.path == "/v1/images/edits"
+    assert [part.content for part in sent.form["image"]] == [given.read_bytes()]
+    assert sent.form["size"] == ["400x400"]
+    await made.close()
+
+
+async def test_an_image_that_is_a_link_is_fetched_without_the_key(fake: OpenAICompatibleServer, tmp_path: Path) -> None:
+    made = OpenAICompatible(IMAGES.setup(fake))
+    link = f"http://localhost:{fake.port}/v1/videos/x/content"
+    fake.faults["create"].append(answers(200, {"data": [{"url": link}]}))
+    ticket = await made.submit(image_order(result=tmp_path / "made"))
+    done = await made.poll(str(ticket))
+    assert done == Done(link)
+    fake.faults["result"].append(answers(503))
+    with pytest.raises(ProviderUnreachable):  # it is paid for, and fetched again
+        await made.download(done, tmp_path / "made")
+    await made.download(done, tmp_path / "made")
+    assert (tmp_path / "made").read_bytes() == fake.film
+    assert "authorization" not in fake.last("result").headers
+    await made.close()
+
+
+async def test_an_image_that_cannot_be_read_was_paid_for(fake: OpenAICompatibleServer, tmp_path: Path) -> None:
+    made = OpenAICompatible(IMAGES.setup(fake))
+    fake.faults["create"].append(answers(200, {"data": [{"b64_json": "not base64!"}]}))
+    with pytest.raises(ValueError, match="base64"):
+        await made.submit(image_order(result=tmp_path / "made"))
+    await made.close()
+
+
+async def test_its_progress_is_told_as_a_share(fake: OpenAICompatibleServer, provider: OpenAICompatible) -> None:
+    fake.end = "never"
+    assert await provider.poll(str(await provider.submit(order()))) == Pending(2.0, 0.4)
+
+
+@pytest.mark.parametrize(
+    ("told", "meant"),
+    [
+        ({"status": "queued"}, Pending(2.0, None)),
+        ({"status": "processing", "progress": 250}, Pending(2.0, 1.0)),
+        ({"status": "in_progress", "progress": "soon"}, Pending(2.0, None)),
+        ({"status": "completed"}, Done("videos/v/content", None)),
+        ({"status": "completed", "url": "https://bucket.example/v.mp4"}, Done("https://bucket.example/v.mp4", None)),
+        ({"status": "completed", "usage": {"cost": 0.25}}, Done("videos/v/content", Decimal("0.25"))),
+        ({"status": "completed", "usage": {"cost": "free"}}, Done("videos/v/content", None)),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+async def test_every_state_of_a_job(
+    fake: OpenAICompatibleServer, provider: OpenAICompatible, told: dict[str, object], meant: object
+) -> None:
+    fake.faults["poll"].append(answers(200, told))
+    assert await provider.poll("v") == meant
+
+
+@pytest.mark.parametrize(
+    ("told", "error", "words"),
+    [
+        ({"code": "moderation_blocked", "message": "Not that"}, ContentRejected, "Not that"),
+        ({"code": "gpu", "message": "Out of memory"}, ProviderFailed, "Out of memory"),
+        ("a plain text", ProviderFailed, "a plain text"),
+        (None, ProviderFailed, "does not say why"),
+    ],
+)
+async def test_why_a_job_failed(
+    fake: OpenAICompatibleServer, provider: OpenAICompatible, told: object, error: type[Exception], words: str
+) -> None:
+    fake.faults["poll"].append(answers(200, {"status": "failed", "error": told}))
+    answer = await provider.poll("v")
+    assert isinstance(answer, Refused)
+    assert type(answer.error) is error
+    assert words in answer.error.sentence
+
+
+async def test_a_state_it_does_not_know_may_pass(fake: OpenAICompatibleServer, provider: OpenAICompatible) -> None:
+    fake.faults["poll"].append(answers(200, {"status": "dreaming"}))
+    with pytest.raises(ProviderUnreachable, match="dreaming"):
+        await provider.poll("v")
+
+
+async def test_a_model_that_is_not_on_the_list(fake: OpenAICompatibleServer) -> None:
+    other = OpenAICompatible(VIDEOS.setup(fake, id="Wan-AI/Another"))
+    with pytest.raises(ModelRetired, match=MODEL):
+        await other.check()
+    await other.close()
+
+
+async def test_a_server_of_ones_own_may_have_no_key(fake: OpenAICompatibleServer) -> None:
+    bare = OpenAICompatible(VIDEOS.setup(fake, key_env="NOT_SET"))
+    fake.faults["create"].append(answers(200, {"id": "v"}))
+    assert await bare.submit(order()) == "v"
+    assert "authorization" not in fake.last("create").headers
+    await bare.close()
+
+
+async def test_what_it_takes_is_the_routes_to_say(fake: OpenAICompatibleServer, provider: OpenAICompatible) -> None:
+    assert provider.capabilities.inputs == {Input.FIRST_FRAME}
+
+
+# --- OpenAI's own client, so that the stand-in cannot drift into what only we accept ---
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # each of its video methods warns
+async def test_openais_client_makes_a_video_at_the_stand_in(fake: OpenAICompatibleServer) -> None:
+    client = openai.AsyncOpenAI(base_url=fake.base_url, api_key=KEY, max_retries=0)
+    made = await client.videos.create(model=MODEL, prompt="a calm sea", seconds="4", size="720x1280")
+    assert (made.status, made.object) == ("queued", "video")
+    found = await client.videos.retrieve(made.id)
+    assert (found.status, found.progress) == ("completed", 100)
+    assert (await client.videos.download_content(made.id)).content == fake.film
+    fake.end = "rejected"
+    failed = await client.videos.retrieve(made.id)
+    assert failed.error
+    assert failed.error.code == "moderation_blocked"
+    await client.close()
+
+
+async def test_openais_client_makes_an_image_at_the_stand_in(fake: OpenAICompatibleServer) -> None:
+    client = openai.AsyncOpenAI(base_url=fake.base_url, api_key=KEY, max_retries=0)
+    made = await client.images.generate(model=MODEL, prompt="a calm sea", response_format="b64_json")
+    assert made.data
+    assert made.data[0].b64_json
+    with pytest.raises(openai.BadRequestError):
+        await client.images.generate(model=MODEL, prompt="a forbidden thing")
+    assert [each.id async for each in client.models.list()] == [MODEL]
+    await client.close()
+
+
+# --- the whole way ---
+
+
+async def test_a_real_server_makes_a_video_and_an_image_there(fake: OpenAICompatibleServer, tmp_path: Path) -> None:
+    import asyncio
+
+    route = {"provider": "openai_compatible", "base_url": fake.base_url, "id": MODEL}
+    models = {"pixverse5.5": {**route, "dollars_per_second": 0.1}, "flux-schnell": {**route, "dollars": 0.003}}
+    settings = {"RUSHES_MODELS": json.dumps(models), "OPENAI_API_KEY": KEY, "RUSHES_ALLOW_PRIVATE_HOSTS": "127.0.0.1"}
+
+    def asked() -> None:
+        with serving(tmp_path / "data", settings=settings) as server:
+            client = server.rushes()
+            video = client.videos.generate("a calm sea", duration="8s", aspect_ratio="9:16")
+            assert client.videos.download(video, tmp_path / "v.mp4").read_bytes() == fake.film
+            assert (video.width, video.height) == (64, 112)
+            image = client.images.generate("a calm sea", model="flux-schnell")
+            assert (image.width, image.height) == (72, 128)
+            costs = {job.model: (job.cost, job.cost_source) for job in client.jobs.details()}
+            assert costs == {"pixverse5.5": (0.8, "rushes.toml"), "flux-schnell": (0.003, "rushes.toml")}
+
+    await asyncio.to_thread(asked)
+    assert fake.count("create") == 2
