@@ -5,8 +5,11 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
+import tomllib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,7 @@ import pytest
 from PIL import Image
 
 from rushes.catalogue import CATALOGUE, Input
+from rushes.config import Config
 from rushes.errors import (
     BadSetting,
     ContentRejected,
@@ -31,8 +35,9 @@ from rushes.model import Kind
 from rushes.providers import Done, Inputs, Order, Pending, Refused
 from rushes.providers.facts import facts
 from rushes.providers.fal import Fal
+from rushes.providers.routes import Routes
 from rushes.providers.vendor import Unclear
-from tests.providers.cases.fal import FalCase
+from tests.providers.cases.fal import CASES
 from tests.servers.fake import KEY, answers
 from tests.servers.fal import FalServer
 
@@ -40,6 +45,7 @@ pytestmark = pytest.mark.anyio
 
 FILM, PICTURE = b"\0\0\0\x20ftypisom a film", b"\x89PNG a picture"
 MODEL = "fal-ai/veo3.1"
+PAGE = Path(__file__).parents[2] / "docs/providers/fal.md"
 LOCKED = "User is locked. Reason: Exhausted balance. Top up your balance at fal.ai/dashboard/billing."
 Make = Callable[..., Fal]
 
@@ -57,7 +63,7 @@ async def make(fake: FalServer) -> AsyncIterator[Make]:
 
         def made(model: str = "veo3.1", **options: Any) -> Fal:
             kind = Kind.IMAGE if model in CATALOGUE.images else Kind.VIDEO
-            provider = Fal(FalCase("fal", Fal, FalServer, "FAL_KEY", model=model, kind=kind).setup(fake, **options))
+            provider = Fal(replace(CASES[0], model=model, kind=kind).setup(fake, **options))
             stack.push_async_callback(provider.close)
             return provider
 
@@ -297,6 +303,7 @@ async def test_a_file_too_long_for_one_upload(fake: FalServer, make: Make, tmp_p
         (answers(503), ProviderUnreachable),
         (answers(200, {"odd": 1}), ProviderUnreachable),
         (answers(403, {"detail": LOCKED}), ModelUnavailable),
+        (answers(404, {"detail": "Not found"}), ProviderFailed),
     ],
 )
 async def test_an_upload_that_fails_orders_nothing(
@@ -547,6 +554,15 @@ async def test_a_check_asks_for_every_endpoint(fake: FalServer, make: Make) -> N
     assert "fal-ai/nano-banana (0.4), fal-ai/nano-banana/edit (0.4)" in told
     with pytest.raises(ModelRetired, match="gone"):
         await make(text={"endpoint": "fal-ai/veo3.1/gone"}).check()
+
+
+@pytest.mark.parametrize("lines", re.findall(r"```toml\n(.*?)```", PAGE.read_text(), re.DOTALL))
+async def test_the_lines_of_its_page_can_be_taken_over(monkeypatch: pytest.MonkeyPatch, lines: str) -> None:
+    monkeypatch.setenv("FAL_KEY", "a-key")
+    routes = Routes(Config(models=tomllib.loads(lines)["models"]))
+    routes.check()
+    assert routes.offers.videos or routes.offers.images
+    await routes.close()
 
 
 # --- fal's own client takes the fake for fal ---
