@@ -66,8 +66,7 @@ def test_a_provider_makes_what_it_is_asked_for(tried: Try, tmp_path: Path) -> No
         pytest.skip("a video costs more: set RUSHES_SMOKE_VIDEOS")
     routes = {tried.model: {"provider": tried.provider, **tried.route}}
     settings = {"RUSHES_MODELS": json.dumps(routes), "RUSHES_ACCOUNT_BUDGET": BUDGET, **tried.settings}
-    with serving(tmp_path / "data", settings=settings) as server:
-        client = server.rushes()
+    with serving(tmp_path / "data", settings=settings) as server, server.rushes() as client:
         library: Any = client.videos if tried.video else client.images
         item = library.generate("a red fox in fresh snow", model=tried.model, timeout=PATIENCE)
         assert library.download(item, tmp_path / "made").stat().st_size > 0

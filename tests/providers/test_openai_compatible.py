@@ -243,8 +243,7 @@ async def test_a_real_server_makes_a_video_and_an_image_there(fake: OpenAICompat
     settings = {"RUSHES_MODELS": json.dumps(models), "OPENAI_API_KEY": KEY, "RUSHES_ALLOW_PRIVATE_HOSTS": "127.0.0.1"}
 
     def asked() -> None:
-        with serving(tmp_path / "data", settings=settings) as server:
-            client = server.rushes()
+        with serving(tmp_path / "data", settings=settings) as server, server.rushes() as client:
             video = client.videos.generate("a calm sea", duration="8s", aspect_ratio="9:16")
             assert client.videos.download(video, tmp_path / "v.mp4").read_bytes() == fake.film
             assert (video.width, video.height) == (64, 112)
