@@ -50,7 +50,7 @@ class VeoServer(Fake):
             ("POST", f"{models}:predictLongRunning", "create", self._create),
             ("POST", f"{models}:fetchPredictOperation", "poll", self._poll),
             ("GET", "/v1beta1/publishers/google/models/{model}", "models", self._model),
-            ("GET", "/storage/v1/b/{bucket}/o/{name:.+}", "result", self._object),
+            ("GET", "/storage/v1/b/{bucket}/o/{name}", "result", self._object),
         ]
 
     def account(self, key: str = KEY) -> str:
