@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import re
 import tomllib
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from PIL import Image
 from replicate.client import Client
 from replicate.exceptions import ReplicateError
 
@@ -31,21 +26,21 @@ from rushes.errors import (
     ProviderFailed,
     ProviderUnreachable,
 )
-from rushes.model import Kind
-from rushes.providers import Done, Inputs, Order, Pending, Refused
+from rushes.providers import Done, Inputs, Pending, Refused
 from rushes.providers.facts import facts
 from rushes.providers.replicate import Replicate
 from rushes.providers.routes import Routes
 from tests.providers.cases.replicate import CASES
+from tests.providers.ordered import FILM, FIRST, PICTURE, REFERENCES, beginnings, makes, order, plain
 from tests.servers.fake import KEY, answers
 from tests.servers.replicate import SENSITIVE, VERSION, ReplicateServer
 
 pytestmark = pytest.mark.anyio
 
-FILM, PICTURE = b"\0\0\0\x20ftypisom a film", b"\x89PNG a picture"
+Make = Callable[..., Replicate]
+
 PIXVERSE = "pixverse/pixverse-v5"
 PAGE = Path(__file__).parents[2] / "docs/providers/replicate.md"
-Make = Callable[..., Replicate]
 
 
 @pytest.fixture
@@ -56,63 +51,16 @@ async def fake() -> AsyncIterator[ReplicateServer]:
 
 @pytest.fixture
 async def make(fake: ReplicateServer) -> AsyncIterator[Make]:
-    """A provider of a model, with these options."""
-    async with AsyncExitStack() as stack:
-
-        def made(model: str = "veo3.1", **options: Any) -> Replicate:
-            kind = Kind.IMAGE if model in CATALOGUE.images else Kind.VIDEO
-            provider = Replicate(replace(CASES[0], model=model, kind=kind).setup(fake, **options))
-            stack.push_async_callback(provider.close)
-            return provider
-
-        yield made
+    async with makes(Replicate, CASES[0], fake) as make:
+        yield make
 
 
 @pytest.fixture
 def inputs(tmp_path: Path) -> dict[str, Inputs]:
-    for name, kind in (("one", "JPEG"), ("two", "WEBP")):
-        Image.new("RGB", (300, 200), "red").save(tmp_path / name, kind)
-    (tmp_path / "film").write_bytes(FILM)
-    return {
-        "text": Inputs(),
-        "first_frame": Inputs(first_frame=tmp_path / "one"),
-        "extend_video": Inputs(extend_video=tmp_path / "film"),
-        "reference": Inputs(references=(tmp_path / "one",)),
-        "references": Inputs(references=(tmp_path / "one", tmp_path / "two")),
-    }
-
-
-def order(model: str = "veo3.1", **facts_: Any) -> Order:
-    image = model in CATALOGUE.images
-    usual: dict[str, Any] = {
-        "job_id": "6e6b7a3c-0b0e-4a0e-9a55-1f5b1c2d3e4f",
-        "model": model,
-        "prompt": "a red fox in snow",
-        "aspect_ratio": "9:16",
-        "width": 720,
-        "height": 1280,
-        "seconds": 0 if image else 8,
-        "kind": Kind.IMAGE if image else Kind.VIDEO,
-    }
-    return Order(**{**usual, **facts_})
-
-
-def plain(value: Any) -> Any:
-    """A request with its files told by what they are."""
-    if isinstance(value, dict):
-        return {name: plain(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [plain(each) for each in value]
-    if isinstance(value, str) and value.startswith("data:"):
-        head, _, body = value.partition(";base64,")
-        with Image.open(io.BytesIO(base64.b64decode(body))) as picture:
-            return f"{head.removeprefix('data:')} {picture.format} {picture.width}x{picture.height}"
-    return value
+    return beginnings(tmp_path)
 
 
 VEO = {"aspect_ratio": "9:16", "duration": 8, "resolution": "1080p", "generate_audio": True}
-FIRST = "image/png PNG 720x1280"
-REFERENCES = ["image/jpeg JPEG 300x200", "image/webp WEBP 300x200"]
 BANANA = {"aspect_ratio": "9:16", "output_format": "png"}
 SENT: list[tuple[str, str, str, dict[str, Any]]] = [
     ("veo3.1", "text", "google/veo-3.1", VEO),
