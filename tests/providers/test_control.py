@@ -8,6 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from rushes.providers.routes import PROVIDERS
+from tests.providers.cases import CASES
+
+DOCS = Path(__file__).parents[2] / "docs" / "providers"
+
 SINS = {
     "test_a_create_whose_answer_is_cut_off_is_sent_once_and_its_outcome_is_unknown",
     "test_an_answer_that_says_nothing_leaves_the_outcome_unknown",
@@ -39,3 +44,9 @@ def test_a_careless_provider_fails_the_suite_where_it_is_careless() -> None:
     assert ended["FAILED"] >= SINS, SINS - ended["FAILED"]
     assert ended["PASSED"] >= VIRTUES, VIRTUES - ended["PASSED"]
     assert not ended["FAILED"] & VIRTUES
+
+
+def test_every_provider_that_is_built_in_is_tried() -> None:
+    elsewhere = {"diffusers"}  # loads a model for minutes where there is one: its own tests do
+    assert {case.name.split()[0] for case in CASES} | elsewhere == set(PROVIDERS)
+    assert {name for name in PROVIDERS if not (DOCS / f"{name}.md").exists()} == {"sandbox"}

@@ -251,8 +251,8 @@ def going_on(model: Path, ticket: str, folder: Path) -> NDArray[np.float32]:
     return np.asarray(np.load(folder / "whole.npy"), np.float32)
 
 
-def test_wan_from_words(shared: Stand, tmp_path: Path) -> None:
-    film = decoded(made(shared.provider("wan", fps=6), order(), tmp_path / "film.mp4"))
+def test_wan_from_words_in_half_precision(shared: Stand, tmp_path: Path) -> None:
+    film = decoded(made(shared.provider("wan", fps=6, dtype="bfloat16"), order(), tmp_path / "film.mp4"))
     assert (film.width, film.height, len(film.frames)) == (80, 48, 6)
 
 
@@ -282,6 +282,13 @@ def test_an_image_in_a_style(shared: Stand, tmp_path: Path) -> None:
     styled = image(made(provider, order(**facts, style="vintage"), tmp_path / "styled"))
     assert plain.shape == styled.shape == (40, 72, 3)
     assert plain.tolist() != styled.tolist()
+
+
+def test_it_costs_nothing_and_can_be_looked_at_without_running(shared: Stand) -> None:
+    provider = shared.provider()
+    assert provider.price.of(8) == FREE
+    assert "LTXConditionPipeline is at" in (asyncio.run(provider.check()) or "")
+    assert asyncio.run(shared.provider(id="Lightricks/LTX-Video-0.9.5").check()) is None
 
 
 # --- one at a time, and stopped ---
@@ -418,6 +425,7 @@ def test_what_does_not_fit_says_what_to_lower(alone: Stand, tmp_path: Path) -> N
     assert isinstance(told, Refused)
     assert isinstance(told.error, ProviderFailed)
     assert "memory of cpu does not suffice for 8 frames of 80 x 48" in told.error.sentence
+    wait_until(lambda: not alone.processes, SECONDS, "the end of what is left of it")
     made(alone.provider(), order(), tmp_path / "next.mp4")
 
 
@@ -445,13 +453,36 @@ def test_weights_that_are_damaged_are_the_operators_to_mend(alone: Stand, tmp_pa
     assert str(tmp_path) not in told.error.sentence
 
 
+def test_a_device_that_is_not_there_is_the_operators_to_mend(alone: Stand) -> None:
+    missing = "mps" if sys.platform == "linux" else "cuda"
+    provider = alone.provider(device=missing)
+    told = ended(provider, submitted(provider, order()))
+    assert isinstance(told, Refused)
+    assert isinstance(told.error, ModelUnavailable)
+    assert f"is to be {missing}" in told.error.sentence
+
+
+def test_a_hub_that_does_not_answer_leaves_the_order_waiting(
+    alone: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
+    provider = alone.provider(id="someone/something", pipeline="LTXConditionPipeline")
+    ticket = submitted(provider, order())
+    with pytest.raises(ProviderUnreachable, match="hub"):
+        wait_until(lambda: not isinstance(asyncio.run(provider.poll(ticket)), Pending), SECONDS)
+    assert isinstance(asyncio.run(provider.poll(ticket)), Pending)
+
+
 def test_a_result_that_is_gone_is_made_again(shared: Stand, tmp_path: Path) -> None:
     provider, wanted = shared.provider(), order()
     ticket = submitted(provider, wanted)
     done = ended(provider, ticket)
-    next(shared.folder.glob(f"*/{wanted.job_id}/result")).unlink()
-    with pytest.raises(ProviderUnreachable, match="made again"):
-        asyncio.run(provider.download(done, tmp_path / "film.mp4"))
+    for asked in (lambda: provider.download(done, tmp_path / "film.mp4"), lambda: provider.poll(ticket)):
+        next(shared.folder.glob(f"*/{wanted.job_id}/result")).unlink()
+        with pytest.raises(ProviderUnreachable, match="made again"):
+            asyncio.run(asked())
+        assert isinstance(ended(provider, ticket), Done)
     asyncio.run(provider.download(ended(provider, ticket), tmp_path / "film.mp4"))
     assert len(decoded(tmp_path / "film.mp4").frames) == 8
 

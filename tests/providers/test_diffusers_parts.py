@@ -210,6 +210,14 @@ def test_a_start_is_counted_until_it_is_forgiven(orders: Spool) -> None:
     assert entry.starts == 1
 
 
+def test_a_start_is_one_from_the_beginning(orders: Spool) -> None:
+    entry = entered(orders, "a")
+    entry.reach(0.5)
+    assert entry.progress == 0.5
+    entry.start()
+    assert entry.progress is None
+
+
 def test_what_nobody_asks_for_is_deleted_whosever_it_is(orders: Spool, tmp_path: Path) -> None:
     old, new = entered(Spool(tmp_path / "spool" / "other"), "old"), entered(orders, "new")
     os.utime(old.result.with_name("asked"), (time.time() - 7 * 3600,) * 2)

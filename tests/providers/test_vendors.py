@@ -1,4 +1,4 @@
-"""What every provider of a vendor's must do, tried against a real server that plays the vendor and its mistakes."""
+"""What every provider must do; those of vendors against a real server that plays the vendor and its mistakes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ from tests.servers.fake import KEY, Fake, answers, cuts_off, garbles, redirects,
 pytestmark = pytest.mark.anyio
 
 JOB = "6e6b7a3c-0b0e-4a0e-9a55-1f5b1c2d3e4f"
-POLLED = [case for case in CASES if case.polls]
+REMOTE = [case for case in CASES if case.remote]
+POLLED = [case for case in REMOTE if case.polls]
 
 
 @dataclass
@@ -105,7 +106,7 @@ def picture() -> bytes:
     return made.getvalue()
 
 
-@pytest.fixture(params=CASES, ids=lambda case: case.name)
+@pytest.fixture(params=REMOTE, ids=lambda case: case.name)
 async def stage(request: pytest.FixtureRequest, film: bytes, picture: bytes, tmp_path: Path) -> AsyncIterator[Stage]:
     async with AsyncExitStack() as stack:
         case: Case = request.param
@@ -120,15 +121,18 @@ def only(cases: list[Case]) -> pytest.MarkDecorator:
 
 
 polled_only = only(POLLED)
+every = only(CASES)
 
 
 # --- what goes well ---
 
 
+@every
 async def test_words_alone_become_the_file(stage: Stage) -> None:
     stage.fake.polls = 2
-    assert await stage.made() == stage.wanted
-    assert stage.fake.count("create") == 1
+    made = await stage.made()
+    assert made == stage.wanted if stage.case.remote else made[:8] == stage.wanted[:8]
+    assert stage.fake.count("create") == stage.case.remote
 
 
 @pytest.mark.parametrize(
@@ -145,10 +149,11 @@ async def test_each_input_is_sent_as_bytes_that_the_vendor_can_read(stage: Stage
         Input.REFERENCES: Inputs(references=(picture,)),
     }[taken]
     assert await stage.made(stage.order(inputs=inputs))
-    assert "127.0.0.1:0" not in str(stage.fake.last("create"))
+    # Nobody but this server finds its own links: the bytes themselves are sent, or uploaded first.
+    assert not any(str(stage.folder) in str(asked) for asked in stage.fake.asked)
 
 
-@polled_only
+@only([case for case in CASES if case.polls])
 async def test_a_ticket_is_enough_for_another_worker(stage: Stage) -> None:
     ticket = await stage.ticket()
     other = stage.case.provider(stage.case.setup(stage.fake))
@@ -156,7 +161,8 @@ async def test_a_ticket_is_enough_for_another_worker(stage: Stage) -> None:
     assert isinstance(done, Done)
     await other.download(done, stage.folder / "result")
     await other.download(done, stage.folder / "result")
-    assert (stage.folder / "result").read_bytes() == stage.wanted
+    made = (stage.folder / "result").read_bytes()
+    assert made == stage.wanted if stage.case.remote else made[:8] == stage.wanted[:8]
     await other.close()
 
 
@@ -171,15 +177,20 @@ async def test_what_never_ends_is_never_done(stage: Stage) -> None:
         assert answer.progress is None or 0 <= answer.progress <= 1
 
 
+@every
 async def test_its_price_is_known_by_its_list_or_not_at_all(stage: Stage) -> None:
     price = stage.provider.price
-    assert price is None or (price.dollars > 0 and price.table.split()[1].startswith("20"))
+    if stage.case.remote:
+        assert price is None or (price.dollars > 0 and price.table.split()[1].startswith("20"))
+    else:
+        assert price
+        assert price.dollars == 0
 
 
 # --- money: a create is sent once, and what it came to is known or said to be unknown ---
 
 
-@only([case for case in CASES if not case.provider.idempotent])
+@only([case for case in REMOTE if not case.provider.idempotent])
 async def test_a_create_whose_answer_is_cut_off_is_sent_once_and_its_outcome_is_unknown(stage: Stage) -> None:
     stage.fake.faults["create"].append(cuts_off)
     with pytest.raises(Exception) as caught:  # noqa: PT011  (any but these)
@@ -188,7 +199,7 @@ async def test_a_create_whose_answer_is_cut_off_is_sent_once_and_its_outcome_is_
     assert stage.fake.count("create") == 1
 
 
-@only([case for case in CASES if case.provider.idempotent])
+@only([case for case in REMOTE if case.provider.idempotent])
 @pytest.mark.parametrize("fault", [cuts_off, garbles, answers(500, {"error": "oops"})])
 async def test_an_idempotent_create_that_is_sent_again_makes_one_job(stage: Stage, fault: Any) -> None:
     stage.fake.faults["create"].append(fault)
@@ -346,7 +357,7 @@ async def test_a_key_goes_to_its_own_host_alone(stage: Stage, film: bytes, pictu
 # --- the rest ---
 
 
-@polled_only
+@only([case for case in CASES if case.polls])
 async def test_it_can_be_cancelled(stage: Stage) -> None:
     ticket = await stage.ticket()
     cost = await stage.provider.cancel(ticket)
@@ -354,23 +365,25 @@ async def test_it_can_be_cancelled(stage: Stage) -> None:
     assert stage.fake.count("cancel") == stage.case.cancels
 
 
+@every
 async def test_key_and_model_can_be_tried_without_spending(stage: Stage) -> None:
     found = await stage.provider.check()
     assert (found is not None) is stage.case.checks
     assert stage.fake.count("create") == 0
-    if stage.case.checks:
+    if stage.case.checks and stage.case.remote:
         stranger = stage.case.provider(_with_key(stage, "another-key"))
         with pytest.raises((ModelUnavailable, ProviderUnreachable)):
             await stranger.check()
         await stranger.close()
 
 
+@every
 async def test_an_option_it_does_not_know_is_refused(stage: Stage) -> None:
-    with pytest.raises(BadSetting, match="colour"):
+    with pytest.raises(BadSetting, match=r"colour|option"):
         stage.case.provider(stage.case.setup(stage.fake, colour="green"))
 
 
-@only([case for case in CASES if case.needs_key])
+@only([case for case in REMOTE if case.needs_key])
 async def test_a_key_that_is_missing_is_told_at_start(stage: Stage) -> None:
     with pytest.raises(BadSetting, match=stage.case.key):
         stage.case.provider(_with_key(stage, None))

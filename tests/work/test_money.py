@@ -12,7 +12,15 @@ import pytest
 from PIL import Image
 
 from rushes import model
-from rushes.errors import BudgetExceeded, Conflict, ContentRejected, InsufficientCredits, JobNotFound, LeaseLost
+from rushes.errors import (
+    BudgetExceeded,
+    Conflict,
+    ContentRejected,
+    InsufficientCredits,
+    JobNotFound,
+    LeaseLost,
+    ProviderUnreachable,
+)
 from rushes.model import JobState, VideoFiles
 from rushes.providers import Delivered, Done, Pending, Refused
 from rushes.store import budgets
@@ -89,6 +97,22 @@ async def test_an_order_that_was_refused_costs_nothing(priced: Set) -> None:
     assert await purse(priced) == (0, 0)
 
 
+async def test_an_order_that_may_have_been_taken_stays_unknown_whatever_is_said_when_it_is_sent_again(
+    tmp_path: Path, database_url: str | None, clip: bytes
+) -> None:
+    """A provider that keeps an idempotency key: the first answer was lost, the second says "not now"."""
+    async with opened(tmp_path / "data", database_url, clip, idempotent=True, route=A_CENT) as on:
+        on.provider.submits = [OSError("the line broke"), ProviderUnreachable("Not now.")]
+        job = await on.submit()
+        for _ in range(4):
+            await on.step()
+            on.later(400)
+        row = await on.row(job)
+        assert (row.state, row.cost_source) == (JobState.QUEUED, "unknown")
+        await on.studio.cancel_job(row.account_id, row.id)
+        assert await purse(on) == (PRICE, 0)
+
+
 # --- cancelled ---
 
 
@@ -109,8 +133,6 @@ async def test_the_provider_of_a_cancelled_job_is_asked_to_stop_once(priced: Set
 
 
 async def test_a_provider_that_cannot_be_asked_to_stop_is_asked_again_but_not_for_ever(priced: Set) -> None:
-    from rushes.errors import ProviderUnreachable
-
     priced.provider.polls = [Pending(5)]
     priced.provider.cancels = [ProviderUnreachable("Away.")]
     job = await priced.submit()

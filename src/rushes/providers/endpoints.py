@@ -75,8 +75,8 @@ class Endpoints(Options):
 
     @property
     def capabilities(self) -> Capabilities:
-        """It takes what it has an endpoint for."""
-        takes = frozenset(each for each in self.endpoints if each)
+        """It takes what it has an endpoint for, unless it says itself what it does."""
+        takes = self.inputs or frozenset(each for each in self.endpoints if each)
         return Capabilities(takes, self.most_references, self.sizes, self.durations)
 
     def place(self, order: Order) -> Endpoint:

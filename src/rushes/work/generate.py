@@ -112,8 +112,8 @@ class Generator:
             order = replace(self._order(job, inputs), result=folder / "result")
             # Where it goes is what the route says now, whoever it was queued for.
             going = replace(job, provider=routes.name(model), estimate=routes.estimate(job.request), set_back=None)
-            job = await self.studio.send(job, going)
-            given = await self._send(job, provider, order)
+            sent, job = job.cost_source, await self.studio.send(job, going)
+            given = await self._send(job, provider, order, sent)
             if given is None:
                 return
             if isinstance(given, Delivered):
@@ -121,16 +121,18 @@ class Generator:
             job = await self._accepted(job, given)
         await self._poll(job)
 
-    async def _send(self, job: Job, provider: Provider, order: Order) -> str | Delivered | None:
-        """What the provider gave; ``None`` when the provider said no, which ends the job and costs nothing."""
+    async def _send(self, job: Job, provider: Provider, order: Order, sent: str | None) -> str | Delivered | None:
+        """What the provider gave; ``None`` when the provider said no, which ends the job and costs nothing: unless it
+        was ``sent`` before, to a provider that may be asked again, and nobody knows what came of that.
+        """
         try:
             async with asyncio.timeout(_SUBMIT_SECONDS):
                 return await provider.submit(order)
         except ProviderUnreachable:
-            await self.studio.keep(job, replace(job, state=JobState.QUEUED, cost_source=None))
+            await self.studio.keep(job, replace(job, state=JobState.QUEUED, cost_source=sent))
             raise
         except JobFailed as error:
-            await self.studio.fail(replace(job, cost_source=None), error)
+            await self.studio.fail(replace(job, cost_source=sent), error)
             return None
         except BaseException as error:  # whatever it is, the provider may have accepted: only a person can know
             if provider.idempotent or _being_stopped():
@@ -146,9 +148,7 @@ class Generator:
             except Unavailable as error:
                 log.warning("what the provider sent for job %s cannot be kept yet: %s", job.id, error.sentence)
                 await asyncio.sleep(_wait(tries))
-        raise OutcomeUnknown(
-            "The provider delivered at once and it could not be kept here; free some room first."
-        )
+        raise OutcomeUnknown("The provider delivered at once and it could not be kept here; free some room first.")
 
     async def _accepted(self, job: Job, given: str | Delivered) -> Job:
         ticket, charged = (_DELIVERED, self._charged(job, given.cost)) if isinstance(given, Delivered) else (given, job)
@@ -168,7 +168,7 @@ class Generator:
     async def _recover(self, job: Job) -> None:
         if not self._provider(job).idempotent:
             raise _unknown()
-        await self.studio.put_back(job, replace(job, state=JobState.QUEUED, cost_source=None), 0)
+        await self.studio.put_back(job, replace(job, state=JobState.QUEUED), 0)
 
     async def _withdraw(self, job: Job) -> None:
         """Ask the provider of a cancelled job to stop. It was told that it need not: what it does now is its own."""
@@ -342,7 +342,8 @@ class Generator:
 
     async def _set_back(self, job: Job) -> None:
         if job.tries >= _UNFORESEEN_TRIES:
-            sentence = f"Rushes could not finish this {job.kind}; the server's log says why. Nothing was charged here."
+            charged = "Its provider may charge for it" if job.cost_source == UNKNOWN else "Nothing was charged"
+            sentence = f"Rushes could not finish this {job.kind}; the server's log says why. {charged}."
             await self.studio.fail(job, ProviderFailed(sentence))
         else:
             waiting = replace(job, tries=job.tries + 1, set_back=_UNFORESEEN)

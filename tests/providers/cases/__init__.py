@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from tests.providers.cases import control, fal, google, openai_compatible, pixverse, replicate
+from tests.providers.cases import control, fal, google, openai_compatible, pixverse, replicate, sandbox
 from tests.providers.cases.case import Case
 
 CASES: list[Case] = [
@@ -13,6 +13,7 @@ CASES: list[Case] = [
     *openai_compatible.CASES,
     *pixverse.CASES,
     *replicate.CASES,
+    *sandbox.CASES,
 ]
 
 if os.environ.get("RUSHES_TEST_CONTROL"):

@@ -38,6 +38,8 @@ class Case:
     polls: bool = True
     """Whether there is a job to poll: ``False`` where the answer to a create is the file."""
     needs_key: bool = True
+    remote: bool = True
+    """``False``: it draws here, and asks nobody."""
 
     def setup(self, fake: Fake, **changes: Any) -> Setup:
         """As ``rushes.toml`` would say it, with the key in the environment."""
