@@ -6,7 +6,7 @@ const PATIENCE_MS = 60_000;
 /** Under this name `localStorage` keeps the key in this browser. */
 export const KEY = "rushes.key";
 
-/** What a server says when it does not do what it was asked to. `fields` maps each bad field to its complaint. */
+/** What a server says instead of doing it. `fields` maps each bad field to its complaint. */
 export class ApiError extends Error {
   constructor(status, body) {
     super(body?.message ?? (status ? `The server answered ${status}.` : "The server cannot be reached."));

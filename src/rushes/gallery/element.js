@@ -2,14 +2,13 @@
 
 export const byId = (id) => document.getElementById(id);
 
-/** An element with properties and children. A string among the children is text; what says nothing is left out. */
+/** An element; among its children a string is text, and what says nothing is left out. */
 export function element(name, properties, ...children) {
   const made = Object.assign(document.createElement(name), properties);
   made.append(...given(children));
   return made;
 }
 
-/** Put children in the place of what an element holds. */
 export const fill = (element, ...children) => element.replaceChildren(...given(children));
 
 const given = (children) => children.flat().filter(Boolean);
@@ -17,7 +16,7 @@ const given = (children) => children.flat().filter(Boolean);
 export const button = (label, onclick, properties) => element("button", { type: "button", onclick, ...properties }, label);
 
 /** Check the one of a group of radio buttons; their group's own `value` cannot be set to "". */
-export const check = (radios, value) => { for (const radio of radios) radio.checked = radio.value === value; };
+export const check = (radios, value) => { for (const radio of radios) radio.checked = radio.value === `${value}`; };
 
 /** Whether a key or a click is meant for the browser. */
 export const modified = ({ altKey, ctrlKey, metaKey }) => altKey || ctrlKey || metaKey;
@@ -25,7 +24,7 @@ export const modified = ({ altKey, ctrlKey, metaKey }) => altKey || ctrlKey || m
 /** Whether a person asked their system for less motion. */
 export const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
-/** A sentence at the bottom of the page, for so long, with a button where something can be done about it. */
+/** A sentence at the bottom of the page, and a button where something can be done about it. */
 export function toast(sentence, seconds = 6, act) {
   const shown = element("div", { className: "toast" }, element("span", {}, sentence), act);
   act?.addEventListener("click", () => shown.remove());

@@ -1,11 +1,29 @@
-// What the parts of the form share: what is filled in, its chips, its complaints.
+// What the parts of the form share: what is filled in and what is kept, its chips, its complaints.
 
 import { byId, element, fill } from "./element.js";
+
+const DRAFTS = "rushes.drafts", MOST = 4;
 
 export const dialog = byId("make-form"), fields = dialog.firstElementChild.elements;
 
 /** The `form` as it is filled in, and the `models` of this server. */
 export const now = { models: [] };
+
+/** What was typed and not sent: the last few forms, newest first, in this tab until they are sent. */
+export const drafts = JSON.parse(sessionStorage.getItem(DRAFTS)) ?? [];
+
+/** Keep a form as it stands; one that was sent, or holds nothing, is forgotten. */
+export function keep(form) {
+  const holds = !form.done && (form.prompt.trim() || form.link || Object.values(form.inputs).some((slots) => slots.length));
+  const others = drafts.filter((draft) => draft !== form);
+  drafts.splice(0, MOST, ...(holds ? [form] : []), ...others.slice(0, MOST - 1));
+  // Where the store is full, the list still lives as long as the page.
+  try { sessionStorage.setItem(DRAFTS, JSON.stringify(drafts, plain)); } catch { /* as said */ }
+}
+
+/** Inputs as links: a file on its way cannot outlive the page. */
+const plain = (key, value) => key === "preview" ? undefined
+  : Array.isArray(value) && value !== drafts ? value.filter((each) => each.url || typeof each === "string") : value;
 
 export const made = (kind) => now.models.filter((model) => model.kind === kind && model.configured);
 

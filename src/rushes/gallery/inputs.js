@@ -1,9 +1,8 @@
 // What a video begins with or a picture refers to: pasted, dropped, picked or linked.
 
 import { upload } from "./api.js";
-import { keep } from "./drafts.js";
 import { button, byId, check, element, fill } from "./element.js";
-import { complain, dialog, fields, model, now } from "./form.js";
+import { complain, dialog, fields, keep, model, now } from "./form.js";
 
 const IMAGES = { types: "image/png,image/jpeg,image/webp", are: "a PNG, JPEG or WebP picture", most: 1 };
 const VIDEOS = { types: "video/mp4,video/quicktime", are: "an MP4 or MOV video", most: 1 };
@@ -66,9 +65,7 @@ export function takeFiles([...files]) {
 function send(slot) {
   const { form } = now;
   slot.problem = "";
-  slot.busy = upload(slot.file).then((url) => { slot.url = url; }, ({ status, message }) => {
-    slot.problem = status === 413 ? "It is larger than this server takes." : `It was not uploaded. ${message}`;
-  }).finally(() => {
+  slot.busy = upload(slot.file).then((url) => { slot.url = url; }, ({ message }) => { slot.problem = `It was not uploaded. ${message}`; }).finally(() => {
     slot.busy = null;
     keep(form);
     if (now.form === form) draw();

@@ -19,25 +19,26 @@ const order = (a, b) => b.created - a.created || (a.id < b.id) - (a.id > b.id);
 
 export const still = (told) => told.thumbnailImageUrl ?? told.url;
 
+export const pathOf = (id, kind) => `/aistudio/${kind}s/${encodeURIComponent(id)}`;
+
 /** What is told of one item by its id, whichever kind it is; throws ApiError. */
-export async function itemOf(id, [kind, other] = ["video", "image"]) {
+export async function itemOf(id, kind = "video") {
   try {
-    return { ...await api(`/aistudio/${kind}s/${encodeURIComponent(id)}`), kind };
+    return { ...await api(pathOf(id, kind)), kind };
   } catch (error) {
-    if (error.status !== 404 || !other) throw error;
-    return itemOf(id, [other]);
+    if (error.status !== 404 || kind === "image") throw error;
+    return itemOf(id, "image");
   }
 }
 
-/** One list: what was read of it, newest first, and where it goes on. */
+/** One list as far as it was read, newest first. */
 class Feed {
   items = [];
   next = "";
   done = false;
+  params = filters();
 
-  constructor(kind, params) {
-    Object.assign(this, { kind, params });
-  }
+  constructor(kind) { this.kind = kind; }
 
   async page(more) {
     const { items, nextPageKey = "" } = await api(`/aistudio/${this.kind}s`, { params: { ...this.params, ...more } });
@@ -65,9 +66,8 @@ class Feed {
     const known = next && !done ? read.filter((item) => order(item, items.at(-1)) <= 0) : read, last = next && known.at(-1);
     const others = items.filter((item) => (from && item.created > from.created) || (last && order(item, last) > 0));
     const found = [...others, ...known.map((item) => Object.assign(old.get(item.id) ?? item, { told: item.told }))].sort(order);
-    if (!next) this.begin(found, next);
-    this.items = found;
-    return found.length !== items.length || found.some((item, index) => item !== items[index]);
+    Object.assign(this, next ? { items: found } : { items: found, next, done: true });
+    return found.length !== items.length || known.some(({ id }) => !old.has(id));
   }
 }
 
@@ -77,7 +77,7 @@ export class Library {
 
   constructor() {
     const kinds = { videos: ["video"], images: ["image"] }[view().kind] ?? ["video", "image"];
-    this.feeds = kinds.map((kind) => new Feed(kind, filters()));
+    this.feeds = kinds.map((kind) => new Feed(kind));
   }
 
   get done() { return this.feeds.every((feed) => feed.done); }
@@ -99,7 +99,6 @@ export class Library {
     return changes.some(Boolean) && this.merge();
   }
 
-  /** Forget what is told of the items far from an index. */
   forget(index) {
     this.items.forEach((item, at) => { if (Math.abs(at - index) > NEAR) item.told = null; });
   }

@@ -32,26 +32,27 @@ async function children({ id }) {
 
 const pictured = (what, src, alt) => [element("img", { src, alt, decoding: "async" }), element("i", {}, what)];
 
-const step = (what, item) => element("a", { className: "step", href: address({ item: item.id }) }, ...pictured(what, still(item), item.prompt));
+const step = (what, item) => element("a", { href: address({ item: item.id }) }, ...pictured(what, still(item), item.prompt));
 
 /** An input: at once with its picture, and leading to its item as soon as that is found. */
 function parent(what, link, item, wanted) {
-  const url = URL.parse(link, location.origin), own = ownFile(url, item);
-  const outside = element("a", { className: "step", target: "_blank", rel: "noopener noreferrer", title: link });
-  if (/^https?:/i.test(link)) outside.href = link;
-  fill(outside, own ? pictured(what, own.still, `${what}: ${link}`) : [element("span", {}, url?.host || link), element("i", {}, what)]);
-  if (own) find(own, item, wanted).then((found) => found && outside.replaceWith(step(what, found)), () => {});
-  return outside;
+  const url = URL.parse(link, location.origin), ours = [location.origin, URL.parse(item.url, location.origin).origin].includes(url?.origin);
+  const [file, list, id] = (ours && OWN.exec(url.pathname)) || [];
+  if (!file) return outward(link, element("span", {}, url?.host || link), element("i", {}, what));
+  const shown = outward(link, ...pictured(what, url.origin + file + (list === "images" ? ".png" : "_thumbnail.jpg"), `${what}: ${link}`));
+  find(list, id, item, wanted).then((found) => found && shown.replaceWith(step(what, found)), () => {});
+  return shown;
 }
 
-function ownFile(url, item) {
-  const [file, list, id] = OWN.exec(url?.pathname) ?? [];
-  const ours = [location.origin, URL.parse(item.url, location.origin).origin].includes(url?.origin);
-  return file && ours && { id, list, still: url.origin + file + (list === "images" ? ".png" : "_thumbnail.jpg") };
+/** A link as it was sent; only the web's own schemes can be followed. */
+export function outward(link, ...children) {
+  const made = element("a", { target: "_blank", rel: "noopener noreferrer", title: link }, ...children);
+  if (/^https?:/i.test(link)) made.href = link;
+  return made;
 }
 
-async function find({ id, list }, item, wanted) {
-  if (list === "images") return itemOf(id, ["image"]);
+async function find(list, id, item, wanted) {
+  if (list === "images") return itemOf(id, "image");
   const params = { createdBefore: item.createdDate };
   for (let page = 0; page < PAGES && wanted(); page++) {
     const { items, nextPageKey } = await api("/aistudio/videos", { params });

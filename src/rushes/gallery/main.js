@@ -6,7 +6,7 @@ import { address, follow, go, view, wallHere } from "./view.js";
 import { focusTile, loaded, lookAgain, showWall } from "./wall.js";
 
 const LOOK_MS = 4000, TYPING_MS = 250;
-const signIn = byId("sign-in"), search = byId("search"), { elements: fields } = byId("filters");
+const signIn = byId("sign-in"), search = byId("search"), filters = byId("filters"), fields = filters.elements;
 
 let wall = "", ready, rest;
 
@@ -49,9 +49,9 @@ addEventListener("popstate", look);
 follow(byId("home"));
 follow(byId("wall"), { opened: true });
 
-const apply = (how) => go(address(Object.fromEntries(new FormData(byId("filters")))), how);
+const apply = (how) => go(address(Object.fromEntries(new FormData(filters))), how);
 
-byId("filters").onchange = () => apply();
+filters.onchange = () => apply();
 byId("clear").onclick = () => { go("/"); search.focus(); };
 
 let typing = 0, typed = false;
@@ -78,7 +78,7 @@ const WRONG = "This key is not right, or it was revoked.";
 
 function ask(sentence = "") {
   byId("key-wrong").textContent = sentence;
-  if (!signIn.open) signIn.showModal();
+  signIn.showModal();
   byId("key").focus();
 }
 
@@ -103,7 +103,7 @@ document.addEventListener("rushes:unauthorized", () => signIn.open || ask(WRONG)
 byId("sign-out").onclick = async () => {
   await (await one()).sendWaiting();
   delete localStorage[KEY];
-  sessionStorage.removeItem("rushes.drafts");
+  sessionStorage.clear();
   location.assign("/");
 };
 addEventListener("storage", (event) => { if (event.key === KEY) location.reload(); });

@@ -1,9 +1,8 @@
 // The form: what to make, of what, at what price; one POST a piece, and no piece is paid for twice.
 
 import { api } from "./api.js";
-import { drafts, keep } from "./drafts.js";
 import { button, byId, check, element, fill } from "./element.js";
-import { chips, complain, dialog, fields, made, model, now } from "./form.js";
+import { chips, complain, dialog, drafts, fields, keep, made, model, now } from "./form.js";
 import { drawInputs, INPUTS, inputsBody, linked, takeFiles } from "./inputs.js";
 
 const number = new Intl.NumberFormat("en", { maximumFractionDigits: 6 }).format;
@@ -41,7 +40,7 @@ function show(form) {
   forgive();
   drawDrafts();
   draw();
-  if (!dialog.open) dialog.showModal();
+  dialog.showModal();
   fields.prompt.focus();
   learn();
 }
@@ -71,7 +70,7 @@ function draw() {
   const { kind, count, [kind]: asked } = now.form, it = model(), known = now.models.length > 0;
   for (const radio of fields.kind) radio.disabled = known && !made(radio.value).length;
   check(fields.kind, kind);
-  check(fields.count, `${count}`);
+  check(fields.count, count);
   chips("model", made(kind).map(({ model, credits, creditsPerSecond }) =>
     ({ value: model, note: credits === undefined ? `${number(creditsPerSecond)} a second` : `${number(credits)} each` })), it?.model);
   byId("make-other").textContent = it && asked && asked !== it.model ? `${asked} is not made here.` : "";
@@ -187,8 +186,8 @@ function busy(words) {
 }
 
 function stay() {
-  if (!dialog.open) dialog.showModal();
-  check(fields.count, `${now.form.count}`);
+  dialog.showModal();
+  check(fields.count, now.form.count);
   spend();
   const wrong = dialog.querySelector(".error:not(:empty)");
   (wrong?.parentElement.querySelector("textarea, input:checked, input, button") ?? pay).focus();

@@ -2,26 +2,25 @@
 
 import { api, V1 } from "./api.js";
 import { button, byId, calm, element, fill, toast } from "./element.js";
-import { itemOf } from "./library.js";
-import { inputs, lineage } from "./lineage.js";
+import { hidden, itemOf, pathOf } from "./library.js";
+import { inputs, lineage, outward } from "./lineage.js";
 import { openMake } from "./make.js";
 import { address, follow, go, view } from "./view.js";
-import { focusTile, hide, loaded, neighbour, unhide } from "./wall.js";
+import { focusTile, loaded, neighbour, rehang } from "./wall.js";
 
 const UNDO_SECONDS = 10;
 
 const viewer = byId("one"), stage = byId("stage"), speed = byId("speed");
-const DAY = { dateStyle: "medium", timeStyle: "medium" };
 
 let open = null, asked = "";
 
 /** Show the item of that id, or none. Called whenever the address may have changed. */
 export async function showOne(id) {
-  if (!id) return viewer.close();
-  if (asked === id) return;
+  if (asked === id && id) return;
   asked = id;
+  if (!id) return viewer.close();
   const known = loaded().find((item) => item.id === id)?.told;
-  if (!viewer.open) viewer.showModal();
+  viewer.showModal();
   if (!known) say("Loading…");
   const item = known ?? await itemOf(id).catch((error) => { if (asked === id) missing(id, error); });
   if (item && asked === id) show(item);
@@ -35,8 +34,7 @@ function say(...words) {
 }
 
 function missing(id, { status, message }) {
-  asked = "";
-  say(message, " ", button("Try again", () => showOne(id)));
+  say(message, " ", button("Try again", () => { asked = ""; showOne(id); }));
   viewer.classList.toggle("missing", status === 404);
 }
 
@@ -57,9 +55,9 @@ function show(item) {
 /** Whether there is a newer and an older one: told again once the wall behind it has been read. */
 export async function ends() {
   const item = open;
-  for (const [id, by] of [["newer", -1], ["older", 1]]) {
+  for (const by of [-1, 1]) {
     const next = item && await neighbour(item.id, by);
-    if (open === item) byId(id).disabled = !next;
+    if (open === item) byId(by < 0 ? "newer" : "older").disabled = !next;
   }
 }
 
@@ -109,13 +107,13 @@ film.ontimeupdate = film.onseeked = clock;
 function frames(by) {
   const now = film.paused ? film.currentTime : drawn.time ?? film.currentTime, long = frame || 1 / 30;
   film.pause();
-  film.currentTime = Math.min(Math.max(0, Math.floor(now / long + 0.1) + by + 0.5) * long, film.duration - long / 2);
+  film.currentTime = Math.min((Math.floor(now / long + 0.1) + by + 0.5) * long, film.duration - long / 2);
 }
 
 function loop() { byId("loop").ariaPressed = film.loop = !film.loop; }
 
 function faster(by) {
-  speed.selectedIndex = Math.min(speed.length - 1, Math.max(0, speed.selectedIndex + by));
+  (speed.options[speed.selectedIndex + by] ?? {}).selected = true;
   setSpeed();
 }
 
@@ -130,19 +128,13 @@ byId("acts").onclick = ({ target: { name, value, dataset: { kind } } }) => {
 };
 
 function facts(item) {
-  const told = { ...item, made: new Date(item.createdDate).toLocaleString(undefined, DAY), size: `${item.width} × ${item.height}` };
-  told.links = inputs(item).map(([what, link]) => element("span", {}, `${what}: `, anchor(link)));
+  const told = { ...item, made: new Date(item.createdDate).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" }), size: `${item.width} × ${item.height}` };
+  told.links = inputs(item).map(([what, link]) => element("span", {}, `${what}: `, outward(link, link)));
   for (const fact of byId("facts").querySelectorAll("dd")) fill(fact, told[fact.className]);
 }
 
-/** A link as it was sent; only the web's own schemes can be followed. */
-function anchor(link) {
-  if (!/^https?:\/\//i.test(link)) return link;
-  return element("a", { href: link, target: "_blank", rel: "noopener noreferrer" }, link);
-}
-
 byId("copies").onclick = async ({ target }) => {
-  const { id, kind, [target.name]: text = `curl '${location.origin}${V1}/aistudio/${kind}s/${encodeURIComponent(id)}' -H "Authorization: $KEY"` } = open;
+  const { id, kind, [target.name]: text = `curl '${location.origin}${V1}${pathOf(id, kind)}' -H "Authorization: $KEY"` } = open;
   if (!target.name) return;
   await copy(text);
   target.focus();
@@ -166,12 +158,14 @@ const waiting = new Set();
 function remove() {
   const item = { ...open };
   waiting.add(item);
-  hide(item.id);
-  viewer.close();
+  hidden.add(item.id);
+  rehang();
+  close();
   setTimeout(send, UNDO_SECONDS * 1000, item);
   toast(`Deleting this ${item.kind}.`, UNDO_SECONDS, button("Undo", () => {
     waiting.delete(item);
-    unhide(item.id);
+    hidden.delete(item.id);
+    rehang();
     focusTile(item.id);
   }));
 }
@@ -179,10 +173,11 @@ function remove() {
 async function send(item) {
   if (!waiting.delete(item)) return;
   try {
-    await api(`/aistudio/${item.kind}s/${encodeURIComponent(item.id)}`, { method: "DELETE" });
+    await api(pathOf(item.id, item.kind), { method: "DELETE" });
   } catch ({ status, message }) {
     if (status === 404) return;
-    unhide(item.id);
+    hidden.delete(item.id);
+    rehang();
     toast(`It could not be deleted. ${message}`);
   }
 }
@@ -191,19 +186,29 @@ async function send(item) {
 export const sendWaiting = () => Promise.all([...waiting].map(send));
 addEventListener("pagehide", sendWaiting);
 
+/** Whoever presses Escape twice goes back once. */
+function close() {
+  if (!asked) return;
+  if (history.state?.opened) history.back(); else go(address({ item: "" }), { replace: true });
+  asked = "";
+}
+
+viewer.oncancel = () => {
+  close();
+  return false;
+};
 viewer.onclose = () => {
   if (viewer.open) return;
-  const { id } = open ?? {};
-  [open, asked] = [null, ""];
+  close();
   empty();
   document.title = "Rushes";
-  if (view().item) history.state?.opened ? history.back() : go(address({ item: "" }), { replace: true });
-  if (id) focusTile(id);
+  if (open) focusTile(open.id);
+  open = null;
 };
 follow(viewer, { replace: true });
 
-const PRESSED = { newer: () => step(-1), older: () => step(1), close: () => viewer.close(), back: () => frames(-1),
+const PRESSED = { newer: () => step(-1), older: () => step(1), close, back: () => frames(-1),
   forth: () => frames(1), loop, delete: remove };
-for (const [id, act] of Object.entries(PRESSED)) byId(id).onclick = act;
+viewer.onclick = ({ target }) => PRESSED[target.id]?.();
 viewer.onkeydown = ({ key }) => faster({ "<": -1, ">": 1 }[key] ?? 0);
 speed.onchange = setSpeed;

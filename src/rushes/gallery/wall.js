@@ -1,7 +1,7 @@
 // The wall: justified rows of what the library holds, of which only those near the window are elements.
 
 import { byId, calm, element, fill, modified } from "./element.js";
-import { hidden, Library, still } from "./library.js";
+import { Library, still } from "./library.js";
 import { across, GAP, rows } from "./rows.js";
 import { address, filtered } from "./view.js";
 
@@ -22,15 +22,16 @@ let current = null, fresh = 0;
 export function showWall() {
   [library, failed] = [new Library(), null];
   wall.ariaBusy = "true";
-  if (!shown.length) state.className = "loading";
   return more();
 }
 
 export const loaded = () => library?.items ?? [];
 
-/** Take an item off the wall, or put it back: it is being deleted. */
-export function hide(id) { hidden.add(id); library.merge(); relay(); }
-export function unhide(id) { hidden.delete(id); library.merge(); relay(); }
+/** Take off the wall what is hidden, and put back what is not any more. */
+export function rehang() {
+  library.merge();
+  relay();
+}
 
 /** The next newer (-1) or older (1) one, read on where that is needed; undefined at the ends. */
 export async function neighbour(id, by) {
@@ -174,18 +175,15 @@ function drop(item, tile) {
 
 /** Tab comes to one tile: the last one focused, or else the first in sight. */
 function tabStop(wanted) {
-  const row = wanted.find((row) => row.y >= top()) ?? wanted[0];
-  const stop = tiles.get(current) ?? tiles.get(shown[row?.from]);
+  const row = wanted.find((row) => row.y >= top()) ?? wanted[0], stop = tiles.get(current) ?? tiles.get(shown[row?.from]);
   for (const tile of tiles.values()) tile.tabIndex = tile === stop ? 0 : -1;
 }
 
-/** What there is to say where there is nothing, or nothing more, to see. */
 function say() {
-  const nothing = !shown.length, known = failed && failed.status !== 401;
   news.hidden = !fresh;
   news.textContent = `${fresh} new ↑`;
-  if (known) state.querySelector(".failed").textContent = failed.message + (nothing ? "" : " What was read before is still here.");
-  state.className = known ? (nothing ? "failed" : "failed bar") : nothing && library?.done ? (filtered() ? "none" : "empty") : "";
+  state.className = failed ? "failed" : shown.length || !library?.done ? "" : filtered() ? "none" : "empty";
+  if (failed) state.querySelector("span").textContent = failed.message;
 }
 
 function focusIndex(index) {
@@ -223,7 +221,6 @@ wall.onkeydown = (event) => {
 const film = element("video", { muted: true, loop: true, playsInline: true, tabIndex: -1, ariaHidden: "true" });
 let attended = null, soon = 0;
 
-/** Attend to a tile, or to none. */
 function attend(tile) {
   if (tile === attended) return;
   clearTimeout(soon);
