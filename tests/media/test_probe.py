@@ -13,7 +13,7 @@ from PIL import Image
 
 from rushes.errors import Unreadable
 from rushes.media import ImageFacts, image
-from rushes.media.probe import EXIF_ORIENTATION, check_size, examine_image
+from rushes.media.probe import EXIF_ORIENTATION, check_size, examine_image, opened
 from rushes.media.stills import examine, examine_last
 
 from . import clips
@@ -104,6 +104,16 @@ def test_sizes_have_limits(width: int, height: int) -> None:
         check_size(width, height)
     check_size(8192, 8192)
     check_size(1, 1)
+
+
+@pytest.mark.parametrize(("seconds", "frames"), [(0, 1), (1 / 24, 2), (0.3, 9), (0.34, 10), (9, 24)])
+@pytest.mark.parametrize("key_every", [8, 100])
+def test_the_end_of_a_video_is_what_is_shown_then_and_no_more(
+    seconds: float, frames: int, key_every: int, tmp_path: Path
+) -> None:
+    with opened(clips.make(tmp_path / "clip.mp4", key_every=key_every, b_frames=2)) as file:
+        found = file.ending(seconds)
+    assert [at for at, _ in found] == pytest.approx([number / 24 for number in range(24 - frames, 24)])
 
 
 @pytest.mark.parametrize(("kind", "told"), [("PNG", "png"), ("JPEG", "jpeg"), ("WEBP", "webp"), ("MPO", "jpeg")])

@@ -38,12 +38,17 @@ _DECODING = 1
 
 
 def device(told: str | None) -> str:
-    """Where to compute: as told, or on what there is."""
-    if told:
-        return told.removesuffix(":0")
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    """Where to compute: as told, or on what there is.
+
+    Raises:
+        ModelUnavailable: what was told is not there.
+    """
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if told is None:
+        return next(name for name, is_there in there.items() if is_there)
+    if not there[told.partition(":")[0]]:
+        raise ModelUnavailable(f"The device is to be {told}, and torch finds none here: is its build one for it?")
+    return told.removesuffix(":0")
 
 
 def load(settings: Settings, device: str) -> Any:
@@ -63,11 +68,11 @@ def load(settings: Settings, device: str) -> Any:
             local_files_only=Path(settings.id).is_dir(),
             use_safetensors=True,
         )
+        return _placed(pipe, settings, device)
     except Exception as error:  # whatever the libraries raise: it cannot be loaded, unless it does not fit
         if is_want_of_memory(error):
             raise
         raise _unloadable(settings, error) from error
-    return placed(pipe, settings, device)
 
 
 def _be_quiet() -> None:
@@ -84,13 +89,22 @@ def _dtypes(settings: Settings, device: str) -> Any:
 
 def _unloadable(settings: Settings, error: Exception) -> Exception:
     log.exception("%s cannot be loaded", settings.id)
-    if isinstance(error, OSError) and "connect" in str(error).lower():
-        return ProviderUnreachable("The hub that the model is to come from does not answer.", 60.0)
+    if _is_of_the_network(error):
+        return ProviderUnreachable("The hub that the model is to come from does not answer.")
     return ModelUnavailable(f"The model cannot be loaded ({type(error).__name__}); the server's log says why.")
 
 
-def placed(pipe: Any, settings: Settings, device: str) -> Any:
-    """The pipeline, ready to run there."""
+def _is_of_the_network(error: BaseException | None) -> bool:
+    """Whether something behind it is, by the name that the HTTP library of the day gives it."""
+    while error is not None:
+        if any(word in type(error).__name__ for word in ("Connect", "Timeout")):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _placed(pipe: Any, settings: Settings, device: str) -> Any:
+    """Ready to run there."""
     pipe.set_progress_bar_config(disable=True)
     if settings.offload and device != "cpu":
         pipe.enable_model_cpu_offload(device=device)
