@@ -388,7 +388,7 @@ def test_only_what_this_server_can_make(sqlite_server: Server, visit: Visit) -> 
     )
     expect(form.locator(".model input")).to_have_count(1)
     expect(form.locator(".model .hint")).to_have_text("pixverse5.5 is not made here.")
-    expect(form.locator(".inputs .hint")).to_contain_text("veo3.1 does not take what was given here")
+    expect(form.locator(".inputs .hint")).to_contain_text("This model does not take what was given here")
     expect(chip(page, "image")).to_be_disabled()
     expect(chip(page, "4s")).to_be_checked()
 

@@ -128,9 +128,10 @@ def test_deleting_waits_can_be_undone_and_is_sent_when_one_leaves(visit: Visit, 
 def test_a_deletion_is_sent_after_ten_seconds(visit: Visit, sqlite_server: Server) -> None:
     key = stock(sqlite_server, {"prompt": "Waves"})
     page = visit(sqlite_server, key)
-    page.clock.install()
+    page.clock.install(time="2030-01-01T00:00:00Z")
     page.reload()
     page.locator(".tile").click()
+    page.clock.pause_at("2030-01-01T01:00:00Z")
     page.get_by_role("button", name="Delete").click()
     page.clock.run_for(9500)
     assert len(listed(sqlite_server, key)) == 1

@@ -17,8 +17,8 @@ export class ApiError extends Error {
 }
 
 /**
- * One call; of `params`, those that say nothing are left out. Resolves to the JSON of the answer; throws ApiError.
- * Where the key is missing, wrong or revoked, the document hears of it as "rushes:unauthorized".
+ * One call, without the `params` that say nothing. Resolves to the JSON of the answer; throws ApiError. Of a missing,
+ * wrong or revoked key the document hears as "rushes:unauthorized".
  */
 export async function api(path, { method = "GET", params = {}, body, idempotencyKey } = {}) {
   const said = Object.entries(params).filter(([, value]) => value);

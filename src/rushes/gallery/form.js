@@ -15,8 +15,7 @@ export const drafts = JSON.parse(sessionStorage.getItem(DRAFTS)) ?? [];
 /** Keep a form as it stands; one that was sent, or holds nothing, is forgotten. */
 export function keep(form) {
   const holds = !form.done && (form.prompt.trim() || form.link || Object.values(form.inputs).some((slots) => slots.length));
-  const others = drafts.filter((draft) => draft !== form);
-  drafts.splice(0, MOST, ...(holds ? [form] : []), ...others.slice(0, MOST - 1));
+  drafts.splice(0, MOST, ...[holds && form, ...drafts.filter((draft) => draft !== form)].filter(Boolean).slice(0, MOST));
   // Where the store is full, the list still lives as long as the page.
   try { sessionStorage.setItem(DRAFTS, JSON.stringify(drafts, plain)); } catch { /* as said */ }
 }
@@ -48,8 +47,7 @@ export function chips(name, options, chosen) {
 export function complain(name, words = "") {
   const place = field(name);
   if (!place) return false;
-  const label = place.querySelector("legend, label[for]")?.firstChild.textContent.trim() ?? "It";
-  place.lastElementChild.textContent = /^[a-z]/.test(words) ? `${label} ${words}.` : words;
+  place.lastElementChild.textContent = /^[a-z]/.test(words) ? `${place.dataset.label} ${words}.` : words;
   place.querySelector("textarea, fieldset, [type=url]").ariaInvalid = Boolean(words);
   return true;
 }

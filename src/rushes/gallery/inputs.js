@@ -33,11 +33,11 @@ export async function inputsBody() {
 }
 
 export function drawInputs() {
-  const { kind, source, link = "" } = now.form, all = takes(), name = used(), kept = kind === "video" && source && !name;
+  const { kind, source, link = "" } = now.form, all = takes(), name = used();
   panel.hidden = !all.length;
   for (const { value, parentElement } of fields.source) parentElement.hidden = value && !all.includes(value);
   check(fields.source, name ?? "");
-  panel.lastElementChild.textContent = kept && all.length ? `${model().model} does not take what was given here; it is kept.` : "";
+  panel.lastElementChild.hidden = name || !source || kind === "image";
   place.hidden = !name;
   if (!name) return;
   const { types, most } = INPUTS[name];
@@ -129,7 +129,7 @@ file.onchange = () => {
   // Or else the same file could not be chosen again.
   file.value = "";
 };
-dialog.onsubmit = (event) => {
-  event.preventDefault();
+dialog.onsubmit = () => {
   addLink();
+  return false;
 };

@@ -66,7 +66,7 @@ class Feed {
     const known = next && !done ? read.filter((item) => order(item, items.at(-1)) <= 0) : read, last = next && known.at(-1);
     const others = items.filter((item) => (from && item.created > from.created) || (last && order(item, last) > 0));
     const found = [...others, ...known.map((item) => Object.assign(old.get(item.id) ?? item, { told: item.told }))].sort(order);
-    Object.assign(this, next ? { items: found } : { items: found, next, done: true });
+    [this.items, this.done] = [found, done || !next];
     return found.length !== items.length || known.some(({ id }) => !old.has(id));
   }
 }

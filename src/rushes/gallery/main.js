@@ -17,9 +17,12 @@ const one = () => import("./one.js");
 function look() {
   if (!localStorage[KEY]) return;
   const looked = view();
-  for (const name of ["model", "aspect", "when"]) offer(fields[name], [looked[name]]);
+  for (const name of ["model", "aspect", "when"]) {
+    offer(fields[name], [looked[name]]);
+    fields[name].value = looked[name];
+  }
   check(fields.kind, looked.kind);
-  for (const name of ["q", "model", "aspect", "when"]) if (fields[name].value.trim() !== looked[name]) fields[name].value = looked[name];
+  if (search.value.trim() !== looked.q) search.value = looked.q;
   byId("clear").hidden = wallHere() === "/";
   if (wall !== wallHere()) {
     wall = wallHere();
@@ -84,13 +87,12 @@ function ask(sentence = "") {
 
 signIn.onsubmit = async (event) => {
   event.preventDefault();
-  const before = localStorage[KEY];
   byId("key-wrong").textContent = "";
   localStorage[KEY] = byId("key").value.trim();
   try {
     await api("/quota");
   } catch (error) {
-    if (before) localStorage[KEY] = before; else delete localStorage[KEY];
+    delete localStorage[KEY];
     return ask(error.status === 401 ? WRONG : error.message);
   }
   byId("key").value = "";
@@ -106,7 +108,6 @@ byId("sign-out").onclick = async () => {
   sessionStorage.clear();
   location.assign("/");
 };
-addEventListener("storage", (event) => { if (event.key === KEY) location.reload(); });
 
 // --- the keyboard: a key presses what names it ---
 

@@ -16,10 +16,9 @@ export function openMake(prefill) {
 }
 
 /** A form; its `video` and `image` are models, its `source` is what a video begins with. */
-function filled({ prompt = "", model, aspectRatio, duration, style, ...asked }) {
-  const kind = asked.kind ?? (style || asked.referenceImageUrl ? "image" : "video");
+function filled({ kind = "video", prompt = "", model, aspectRatio, duration, style, ...asked }) {
   const form = { kind, prompt, aspectRatio, style, [kind]: model, count: 1, inputs: {}, source: "" };
-  // How long a video came out is told to the tenth of a second.
+  // How long a video came out is told to the tenth.
   if (duration) form.duration = `${Math.round(parseFloat(duration))}s`;
   for (const name in INPUTS) if (asked[name]?.length) {
     form.inputs[name] = [asked[name]].flat().map(linked);
@@ -172,7 +171,7 @@ async function send(form, body, jobIds) {
   const { keys } = form.sent;
   while (keys.length < all) keys.push(once());
   for (; form.count; form.count--) {
-    busy(all > 1 ? `Sending ${all - form.count + 1} of ${all}…` : "Sending…");
+    busy(`Sending ${all - form.count + 1} of ${all}…`);
     keep(form);
     const { data } = await api(`/aistudio/${form.kind}s`, { method: "POST", body, idempotencyKey: keys[0] });
     jobIds.push(data.jobId);

@@ -95,19 +95,16 @@ function measure(now, { mediaTime: time, presentedFrames: count }) {
   const passed = time - drawn.time;
   if (!film.paused && count === drawn.count + 1 && passed > 0) frame = Math.min(frame || passed, passed);
   drawn = { time, count };
-  clock();
+  byId("time").textContent = `${time.toFixed(2)} s`;
   film.requestVideoFrameCallback(measure);
 }
-film.requestVideoFrameCallback?.(measure);
-
-function clock() { byId("time").textContent = `${(drawn.time ?? film.currentTime).toFixed(2)} s`; }
-film.ontimeupdate = film.onseeked = clock;
+film.requestVideoFrameCallback(measure);
 
 /** One frame on or back, to the middle of it: its edges are where players disagree. */
 function frames(by) {
   const now = film.paused ? film.currentTime : drawn.time ?? film.currentTime, long = frame || 1 / 30;
   film.pause();
-  film.currentTime = Math.min((Math.floor(now / long + 0.1) + by + 0.5) * long, film.duration - long / 2);
+  film.currentTime = Math.min((Math.floor(now / long + 0.1) + by + 0.5) * long, film.duration - long / 2 || 0);
 }
 
 function loop() { byId("loop").ariaPressed = film.loop = !film.loop; }
@@ -128,7 +125,8 @@ byId("acts").onclick = ({ target: { name, value, dataset: { kind } } }) => {
 };
 
 function facts(item) {
-  const told = { ...item, made: new Date(item.createdDate).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" }), size: `${item.width} × ${item.height}` };
+  const told = { ...item, size: `${item.width} × ${item.height}` };
+  told.made = new Date(item.createdDate).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
   told.links = inputs(item).map(([what, link]) => element("span", {}, `${what}: `, outward(link, link)));
   for (const fact of byId("facts").querySelectorAll("dd")) fill(fact, told[fact.className]);
 }

@@ -1,6 +1,6 @@
 // Justified rows: every picture in its own shape, every row as wide as the wall. Pure arithmetic.
 
-export const GAP = 6;
+const GAP = 6;
 
 /** The height that rows come close to. */
 const wanted = (width) => (width < 560 ? 170 : width < 1000 ? 210 : width < 1900 ? 240 : 290);
@@ -30,15 +30,16 @@ function filled(items, width, ended) {
     made.push({ tall, count });
     [count, sum] = [0, 0];
   };
+  const add = (item, times = 1) => { [count, sum] = [count + times, sum + times * ratio(item)]; };
   for (const item of items) {
     const without = tall();
-    [count, sum] = [count + 1, sum + ratio(item)];
-    if (tall() > height) continue;
-    // It is closed with or without this one, whichever comes closer.
-    if (without / height >= height / tall()) { close(tall()); continue; }
-    count--;
-    close(without);
-    [count, sum] = [1, ratio(item)];
+    add(item);
+    // A row is closed with or without this one, whichever comes closer.
+    if (tall() < height && without / height < height / tall()) {
+      add(item, -1);
+      close(without);
+      add(item);
+    }
     if (tall() <= height) close(tall());
   }
   if (count && ended) close(Math.min(height * (made.length ? 1 : 1.25), tall()));

@@ -20,7 +20,6 @@ export function address(changes) {
 /** The address without what is open in it: another address, another wall. */
 export const wallHere = () => address({ item: "" });
 
-/** Whether anything narrows the wall. */
 export const filtered = () => address({ item: "", kind: "" }) !== "/";
 
 /** Look at something else. Where it is `opened`, going back closes it. */
@@ -41,7 +40,6 @@ export function follow(place, how) {
   });
 }
 
-/** What the API calls the filters, as of now. */
 export function filters() {
   const { q, model, aspect, when, continues } = view(), edge = DAYS[when] && new Date(Date.now() - DAYS[when] * DAY).toISOString();
   return { q, model, continues, aspectRatio: aspect, [when === "older" ? "createdBefore" : "createdAfter"]: edge };

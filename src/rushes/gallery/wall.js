@@ -2,7 +2,7 @@
 
 import { byId, calm, element, fill, modified } from "./element.js";
 import { Library, still } from "./library.js";
-import { across, GAP, rows } from "./rows.js";
+import { across, rows } from "./rows.js";
 import { address, filtered } from "./view.js";
 
 const PLAY_MS = 350;
@@ -11,18 +11,22 @@ const wall = byId("wall"), state = byId("state"), news = byId("news"), header = 
 const tiles = new Map();
 
 let library = null, failed = null;
-/** What is laid out: the items of a library, their rows, and how wide. */
-let laidOut = null, shown = [], laid = [], width = 0;
+/** What is laid out: the items of the library, their rows, and how wide. */
+let shown = [], laid = [], width = 0;
 /** A row begins with this item, so that it stays where somebody looks at it; null: the rows are filled from the top. */
 let anchor = null;
 /** The item whose tile Tab comes to and is always there, and how many have come above the window. */
 let current = null, fresh = 0;
 
 /** Show what the address looks at, from its top. Resolves when there is something to see. */
-export function showWall() {
-  [library, failed] = [new Library(), null];
+export async function showWall() {
+  const mine = library = new Library();
+  [failed, fresh] = [null, 0];
   wall.ariaBusy = "true";
-  return more();
+  await more();
+  if (mine !== library) return;
+  wall.ariaBusy = null;
+  scrollTo({ top: 0, behavior: "instant" });
 }
 
 export const loaded = () => library?.items ?? [];
@@ -33,20 +37,20 @@ export function rehang() {
   relay();
 }
 
+const indexOf = (id) => loaded().findIndex((item) => item.id === id);
+
 /** The next newer (-1) or older (1) one, read on where that is needed; undefined at the ends. */
 export async function neighbour(id, by) {
-  const at = () => loaded().findIndex((item) => item.id === id);
-  while (at() >= 0 && at() + by >= loaded().length && !library.done) {
-    await more();
-    if (failed) break;
-  }
-  return at() < 0 ? undefined : loaded()[at() + by];
+  const at = indexOf(id);
+  if (at < 0) return undefined;
+  if (at + by < loaded().length || library.done) return loaded()[at + by];
+  await more();
+  return failed ? undefined : neighbour(id, by);
 }
 
 /** Put the focus on an item's tile, if it is on the wall. */
 export function focusTile(id) {
-  const index = shown.findIndex((item) => item.id === id);
-  if (index >= 0) focusIndex(index);
+  if (indexOf(id) >= 0) focusIndex(indexOf(id));
 }
 
 /** One thing at a time: whoever asks meanwhile waits for what is on its way. */
@@ -85,24 +89,20 @@ function seen() {
   return laid.find((row) => row.y + row.height > at) ?? laid.at(-1);
 }
 
-/** Lay out what the library holds now; what somebody looks at stays where it is. */
-function relay() {
-  if (laidOut !== library) begin();
+/**
+ * Lay out what the library holds now; what somebody looks at stays where it is. Or lay it out `straight`: back at the
+ * top, where a row may not be full, they are filled from there.
+ */
+function relay(straight = false) {
   const items = loaded(), row = seen(), from = row && row.y - top();
-  const narrower = width !== wall.clientWidth, same = !narrower && shown.every((item, index) => item === items[index]);
-  if (!same) anchor = row === laid[0] ? null : shown.slice(row.from, row.to).find((item) => items.includes(item));
+  const narrower = width !== wall.clientWidth, same = !straight && !narrower && shown.every((item, index) => item === items[index]);
+  if (!same) anchor = straight || row === laid[0] ? null : shown.slice(row.from, row.to).find((item) => items.includes(item));
   wall.classList.toggle("gliding", !same && !narrower && !anchor);
   lay(items);
   if (!same && anchor) scrollBy({ top: rowOf(shown.indexOf(anchor)).y - top() - from, behavior: "instant" });
   library?.forget(seen()?.from ?? 0);
   render();
   say();
-}
-
-function begin() {
-  [laidOut, shown, laid, anchor, current, fresh] = [library, [], [], null, null, 0];
-  wall.ariaBusy = null;
-  scrollTo({ top: 0, behavior: "instant" });
 }
 
 function lay(items) {
@@ -112,19 +112,11 @@ function lay(items) {
   wall.style.height = `${last ? last.y + last.height : 0}px`;
 }
 
-/** Back at the top, where a row may not be full: fill them from there. */
-function straighten() {
-  if (!anchor) return;
-  anchor = null;
-  wall.classList.add("gliding");
-  lay(shown);
-  render();
-}
-
 // --- rendering: what is near the window, and nothing else ---
 
 function render() {
   const at = top() - header.offsetHeight, near = innerHeight / 2, index = shown.indexOf(current);
+  if (anchor && at <= 0) return relay(true);
   const wanted = laid.filter(({ y, height, from, to }) =>
     (y + height > at - near && y < at + innerHeight + near) || (from <= index && index < to));
   const kept = new Set(wanted.flatMap((row) => shown.slice(row.from, row.to)));
@@ -137,7 +129,6 @@ function render() {
     if (tile === next) next = next.nextElementSibling; else wall.insertBefore(tile, next);
   });
   tabStop(wanted);
-  if (anchor && at <= 0) requestAnimationFrame(straighten);
   readNear([...kept].find((item) => !item.told), (laid.at(-1)?.y ?? 0) - at - innerHeight);
 }
 
@@ -157,7 +148,7 @@ function tileOf(item) {
 
 function dress(tile, told) {
   const onerror = () => tile.classList.add("blind");
-  fill(tile, element("img", { alt: told.prompt, decoding: "async", draggable: false, onerror, src: still(told) }),
+  fill(tile, element("img", { alt: told.prompt, decoding: "async", onerror, src: still(told) }),
     told.duration && element("b", {}, told.duration), element("span", { className: "words", ariaHidden: "true" }, told.prompt));
 }
 
@@ -224,7 +215,6 @@ let attended = null, soon = 0;
 function attend(tile) {
   if (tile === attended) return;
   clearTimeout(soon);
-  film.removeAttribute("src");
   film.remove();
   attended = tile;
   if (tile?.item.told?.kind === "video" && !calm.matches) soon = setTimeout(play, PLAY_MS);

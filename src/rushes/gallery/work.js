@@ -6,7 +6,7 @@ import { openMake } from "./make.js";
 
 const UNDER_WAY = ["queued", "submitting", "waiting", "collecting"], ENDED = { failed: "Failed", completed: "Done" };
 const DISMISSED = "rushes.dismissed";
-const SOON_MS = 1000, LATER_MS = 10_000, HOUR_MS = 3_600_000, SURE_MS = 4000, MOST = 60, LOOKUPS = 10;
+const SOON_MS = 1000, LATER_MS = 10_000, HOUR_MS = 3_600_000, SURE_MS = 4000, MOST = 60;
 
 const place = byId("work"), list = place.firstElementChild;
 /** By id. A job that was only just sent is known by its id alone. */
@@ -30,22 +30,19 @@ async function ask() {
   const pages = await Promise.all([...UNDER_WAY, "failed"].map((state) => api("/aistudio/jobs", { params: { state } })));
   const seen = new Map(pages.flatMap(({ items }) => items).map((job) => [job.jobId, job]));
   // What is on no page has ended, or moved between two of them.
-  const gone = [...jobs.values()].filter((job) => underWay(job) && !seen.has(job.jobId)).slice(0, LOOKUPS);
+  const gone = [...jobs.values()].filter((job) => underWay(job) && !seen.has(job.jobId));
   const found = await Promise.all(gone.map((job) => api(`/aistudio/jobs/${job.jobId}`).catch(({ status }) => status === 404 ? { ...job, state: "" } : job)));
   for (const job of [...seen.values(), ...found]) learn(job);
 }
 
 function learn(job) {
-  const { jobId, state, prompt, itemId, kind } = job, before = jobs.get(jobId);
+  const { jobId, state, prompt, itemId, kind } = job, before = jobs.get(jobId), going = underWay(job);
   const fresh = before || Date.now() - Date.parse(job.createdDate) < HOUR_MS;
-  if (underWay(job) || (state === "failed" && fresh)) jobs.set(jobId, job); else jobs.delete(jobId);
-  if (underWay(job) && prompt && !before?.prompt) say("Under way", prompt);
-  if (underWay(job) || !underWay(before) || !ENDED[state]) return;
-  say(ENDED[state], prompt);
-  if (state === "completed") document.dispatchEvent(new CustomEvent("rushes:entered", { detail: { itemId, kind } }));
+  if (going || (state === "failed" && fresh)) jobs.set(jobId, job); else jobs.delete(jobId);
+  const word = going ? !before?.prompt && "Under way" : underWay(before) && ENDED[state];
+  if (word && prompt) byId("work-told").textContent = `${word}: ${prompt.slice(0, 200)}`;
+  if (word === ENDED.completed) document.dispatchEvent(new CustomEvent("rushes:entered", { detail: { itemId, kind } }));
 }
-
-const say = (what, prompt) => { byId("work-told").textContent = `${what}: ${prompt.slice(0, 200)}`; };
 
 // --- what it looks like: a card a job, changed in place ---
 
@@ -76,7 +73,6 @@ function card(job) {
     if (place.textContent !== text) place.textContent = text;
   }
   it.querySelector(".prompt").title = prompt;
-  it.querySelector("time").title = new Date(createdDate).toLocaleString();
   Object.assign(it.querySelector("[role=progressbar]"), { ariaLabel: `Progress of ${prompt}`, ariaValueNow: progress });
   it.querySelector("i").style.transform = `scaleX(${progress})`;
   return it;
@@ -106,7 +102,7 @@ function doubt(pressed, asks = false) {
 const dismissed = () => localStorage[DISMISSED] ?? "";
 
 function dismiss({ jobId }) {
-  localStorage[DISMISSED] = (jobId + dismissed()).slice(0, 9999);
+  localStorage[DISMISSED] = jobId + dismissed();
   draw();
 }
 
