@@ -90,6 +90,21 @@ def shot(page: Page, name: str) -> Path:
     return path
 
 
+def shots(page: Page, name: str) -> None:
+    """Keep it on a wide screen and on a phone, dark and light; it is left wide and light."""
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme="light" if scheme == "light" else "dark")
+        for size, viewport in (("phone", PHONE), ("wide", WIDE)):
+            page.set_viewport_size(viewport)
+            drawn(page)
+            shot(page, f"{name}-{size}-{scheme}")
+
+
+def drawn(page: Page) -> None:
+    """Wait until the page has been drawn as it is now."""
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
 def apart(act: Callable[[], Result]) -> Result:
     """Do something in a thread of its own: Playwright's loop runs in this one, and would be in the studio's way."""
     with ThreadPoolExecutor(1) as thread:

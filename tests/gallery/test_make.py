@@ -17,7 +17,7 @@ from playwright.sync_api import FilePayload, Locator, Page, Request, Route, expe
 from rushes import ids
 from rushes.studio import Studio
 from tests.conftest import V1, Server, wait_until
-from tests.gallery.conftest import PHONE, shot
+from tests.gallery.conftest import PHONE, shot, shots
 from tests.media.clips import make
 
 Visit = Callable[..., Page]
@@ -131,7 +131,7 @@ def test_the_form_changes_with_the_model_and_says_what_it_costs(sqlite_server: S
     form = opened(page)
     cost = page.locator("#make-cost")
     expect(cost).to_have_text("8 credits of 1,000,000 left this month")
-    shot(page, "make-wide")
+    shots(page, "make")
     choose(page, "9:16")
     choose(page, "8s")
     choose(page, "3")
@@ -150,7 +150,7 @@ def test_the_form_changes_with_the_model_and_says_what_it_costs(sqlite_server: S
     choose(page, "video")
     expect(chip(page, "veo3.1")).to_be_checked()
     page.set_viewport_size(PHONE)
-    shot(page, "make-phone")
+    shot(page, "make-phone-many")
     assert page.evaluate("document.querySelector('.make .body').scrollWidth <= innerWidth")
 
 
@@ -200,7 +200,7 @@ def test_inputs_by_picking_pasting_dropping_and_linking(sqlite_server: Server, v
     expect(form.locator("li")).to_have_count(3)
     expect(form.locator("li").nth(2)).to_contain_text("three.png")
     expect(form.locator(".busy")).to_have_count(0)
-    shot(page, "make-inputs")
+    shots(page, "make-inputs")
     drop(page, "drop", picture("four.png"))
     expect(error(page, "referenceImageUrls")).to_contain_text("“four.png” was left out")
     form.get_by_role("button", name="Remove one.png").click()

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.conftest import Server, wait_until
-from tests.gallery.conftest import PHONE, mixed, shot, stock
+from tests.gallery.conftest import mixed, shot, shots, stock
 
 Visit = Callable[..., Page]
 
@@ -34,12 +34,7 @@ def test_an_item_has_an_address_and_every_fact(visit: Visit, sqlite_server: Serv
         expect(page.locator("#one aside")).to_contain_text(item[name])
     expect(page.locator("#facts")).to_contain_text(f"{item['width']} × {item['height']}")
     assert page.title() == "A red fox in the snow · Rushes"
-    for scheme in ("dark", "light"):
-        page.emulate_media(color_scheme=scheme)
-        shot(page, f"one-wide-{scheme}")
-        page.set_viewport_size(PHONE)
-        shot(page, f"one-phone-{scheme}")
-        page.set_viewport_size({"width": 1440, "height": 900})
+    shots(page, "one")
     page.get_by_role("button", name="Close").click()
     page.wait_for_function("() => location.search === ''")
     page.goto(f"{sqlite_server.url}/?item={image['id']}")

@@ -11,7 +11,7 @@ from playwright.sync_api import BrowserContext, Locator, Page, ViewportSize, exp
 
 from rushes import ids
 from tests.conftest import Server
-from tests.gallery.conftest import DAY, PHONE, WIDE, apart, mixed, shot, stock
+from tests.gallery.conftest import DAY, PHONE, WIDE, apart, drawn, mixed, shot, shots, stock
 
 HUGE: ViewportSize = {"width": 2560, "height": 1440}
 
@@ -29,7 +29,7 @@ def tile(page: Page, prompt: str) -> Locator:
 
 def places(page: Page) -> list[dict[str, Any]]:
     """Where the tiles stand, once their pictures are there."""
-    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    drawn(page)
     page.wait_for_function("""() => {
       const all = [...document.querySelectorAll('.tile img')];
       const moving = document.querySelector('#wall').getAnimations({ subtree: true });
@@ -76,7 +76,7 @@ def test_more_comes_as_one_scrolls_and_few_are_elements(visit: Visit, sqlite_ser
         for item, y in new:
             assert abs(seen.setdefault(item, y) - y) < 1, "it has moved"
         page.evaluate("scrollBy(0, 500)")
-        page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        drawn(page)
     with sqlite_server.rushes(key) as client:
         listed = [item.id for item in client.videos.list()]
     assert [item.removeprefix("?item=") for item in seen] == listed
@@ -173,14 +173,14 @@ def test_an_empty_library_and_a_library_of_one(visit: Visit, sqlite_server: Serv
     account = ids.uuid()
     page = visit(sqlite_server, stock(sqlite_server, account=account))
     expect(page.get_by_text("Nothing here yet")).to_be_visible()
-    shot(page, "wall-empty")
+    shots(page, "wall-empty")
     stock(sqlite_server, {"prompt": "The first"}, account=account)
     expect(tile(page, "The first")).to_be_visible(timeout=10_000)
     expect(page.locator("#state")).to_be_hidden()
-    shot(page, "wall-one")
+    shots(page, "wall-one")
     page.get_by_label("Search prompts").fill("nobody asked for this")
     expect(page.get_by_text("Nothing here holds all of that")).to_be_visible()
-    shot(page, "wall-none-found")
+    shots(page, "wall-none-found")
 
 
 def test_offline_and_slow_and_broken_are_said(visit: Visit, context: BrowserContext, sqlite_server: Server) -> None:
@@ -189,7 +189,7 @@ def test_offline_and_slow_and_broken_are_said(visit: Visit, context: BrowserCont
     context.set_offline(True)
     expect(page.get_by_text("The server cannot be reached.")).to_be_visible(timeout=10_000)
     expect(page.locator(".tile")).to_have_count(6)
-    shot(page, "wall-offline")
+    shots(page, "wall-offline")
     expect(page.get_by_role("button", name="Try again")).to_be_visible()
     context.set_offline(False)
     expect(page.locator("#state")).to_be_hidden()
@@ -198,7 +198,7 @@ def test_offline_and_slow_and_broken_are_said(visit: Visit, context: BrowserCont
     page.route("**/aistudio/videos*", lambda route: waiting.append(route))
     page.reload()
     expect(page.get_by_text("Loading…")).to_be_visible()
-    shot(page, "wall-slow")
+    shots(page, "wall-slow")
     page.unroute("**/aistudio/videos*")
     expect(page.locator(".tile")).to_have_count(6)
 
@@ -207,7 +207,7 @@ def test_offline_and_slow_and_broken_are_said(visit: Visit, context: BrowserCont
     )
     page.reload()
     expect(page.get_by_text("Internal Server Error")).to_be_visible()
-    shot(page, "wall-broken")
+    shots(page, "wall-broken")
     page.unroute("**/aistudio/videos*")
     page.get_by_role("button", name="Try again").click()
     expect(page.locator(".tile")).to_have_count(6)

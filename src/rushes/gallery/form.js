@@ -1,6 +1,6 @@
 // What the parts of the form share: what is filled in and what is kept, its chips, its complaints.
 
-import { byId, element, fill } from "./element.js";
+import { byId, check, element, fill } from "./element.js";
 
 const DRAFTS = "rushes.drafts", MOST = 4;
 
@@ -37,10 +37,14 @@ export const field = (name) => dialog.querySelector(`.field.${CSS.escape(name)}`
 
 /** Radio buttons as a row of chips; `options` are {value, label, note}. */
 export function chips(name, options, chosen) {
+  const place = field(name).querySelector(".chips"), drawn = JSON.stringify(options);
   complain(name);
-  fill(field(name).querySelector(".chips"), options.map(({ value, label = value, note }) => element("label", { className: "chip" },
-    element("input", { type: "radio", name, value, checked: value === chosen }), element("i", { style: `aspect-ratio: ${value.replace(":", "/")}` }),
+  // The same ones stay: one of them may have the focus.
+  if (place.drawn !== drawn) fill(place, options.map(({ value, label = value, note }) => element("label", { className: "chip" },
+    element("input", { type: "radio", name, value }), element("i", { style: `aspect-ratio: ${value.replace(":", "/")}` }),
     element("span", {}, label, note && element("small", {}, note)))));
+  place.drawn = drawn;
+  check(place.querySelectorAll("input"), chosen);
 }
 
 /** Say what is wrong where it is wrong, or that nothing is; false where there is no such field. */

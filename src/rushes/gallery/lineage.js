@@ -15,13 +15,10 @@ export const inputs = (item) => Object.entries(INPUTS).flatMap(([name, what]) =>
 
 /** Fill the strip with what an item continued and what continues it; it is looked for as long as it is `wanted`. */
 export async function lineage(strip, item, wanted) {
-  const before = inputs(item).map(([what, link]) => parent(what, link, item, wanted));
-  fill(strip, before);
-  strip.hidden = !before.length;
+  fill(strip, inputs(item).map(([what, link]) => parent(what, link, item, wanted)));
   const after = await children(item).catch(() => []);
   if (!wanted()) return;
   strip.append(element("span", { className: "self" }, ...pictured("This", still(item), item.prompt)), ...after);
-  strip.hidden = strip.children.length === 1;
 }
 
 async function children({ id }) {
@@ -30,7 +27,7 @@ async function children({ id }) {
     step(child.extendVideoUrl ? "Extended" : child.firstFrameImageUrl ? "Continued" : "Refers to it", child));
 }
 
-const pictured = (what, src, alt) => [element("img", { src, alt, decoding: "async" }), element("i", {}, what)];
+const pictured = (what, src, alt) => [element("img", { src, alt }), element("i", {}, what)];
 
 const step = (what, item) => element("a", { href: address({ item: item.id }) }, ...pictured(what, still(item), item.prompt));
 

@@ -5,7 +5,7 @@ import { byId, check, modified, toast } from "./element.js";
 import { address, follow, go, view, wallHere } from "./view.js";
 import { focusTile, loaded, lookAgain, showWall } from "./wall.js";
 
-const LOOK_MS = 4000, TYPING_MS = 250;
+const LOOK_MS = 4000, TYPING_MS = 250, SLOW_MS = 1000;
 const signIn = byId("sign-in"), search = byId("search"), filters = byId("filters"), fields = filters.elements;
 
 let wall = "", ready, rest;
@@ -126,6 +126,8 @@ byId("help").onclick = () => byId("keys").showModal();
 function start() {
   wall = "";
   look();
+  // Where the wall is slow, the rest does not wait for it.
+  setTimeout(() => one().catch(() => {}), SLOW_MS);
 }
 
 const lookAround = () => signIn.open || lookAgain();

@@ -53,7 +53,7 @@ async function learn() {
   spend();
   try {
     now.models = (await api("/aistudio/models")).items;
-    if (!model()) now.form.kind = ["video", "image"].find((kind) => made(kind).length) ?? "video";
+    if (!model()) now.form.kind = made("video").length ? "video" : "image";
     draw();
   } catch (error) {
     tell(error);

@@ -154,6 +154,8 @@ async function copy(text) {
 const waiting = new Set();
 
 function remove() {
+  // The one who presses twice deletes once.
+  if (!asked) return;
   const item = { ...open };
   waiting.add(item);
   hidden.add(item.id);

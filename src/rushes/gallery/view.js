@@ -3,8 +3,7 @@
 import { modified } from "./element.js";
 
 const NAMES = ["q", "kind", "model", "aspect", "when", "continues", "item"];
-const DAY = 86_400_000;
-const DAYS = { day: 1, week: 7, month: 30, older: 30 };
+const DAY_MS = 86_400_000, DAYS = { day: 1, week: 7, month: 30, older: 30 };
 
 export function view() {
   const told = new URLSearchParams(location.search);
@@ -41,6 +40,6 @@ export function follow(place, how) {
 }
 
 export function filters() {
-  const { q, model, aspect, when, continues } = view(), edge = DAYS[when] && new Date(Date.now() - DAYS[when] * DAY).toISOString();
+  const { q, model, aspect, when, continues } = view(), edge = DAYS[when] && new Date(Date.now() - DAYS[when] * DAY_MS).toISOString();
   return { q, model, continues, aspectRatio: aspect, [when === "older" ? "createdBefore" : "createdAfter"]: edge };
 }

@@ -50,7 +50,9 @@ export async function neighbour(id, by) {
 
 /** Put the focus on an item's tile, if it is on the wall. */
 export function focusTile(id) {
-  if (indexOf(id) >= 0) focusIndex(indexOf(id));
+  current = shown[indexOf(id)];
+  render();
+  tiles.get(current)?.focus();
 }
 
 /** One thing at a time: whoever asks meanwhile waits for what is on its way. */
@@ -89,10 +91,7 @@ function seen() {
   return laid.find((row) => row.y + row.height > at) ?? laid.at(-1);
 }
 
-/**
- * Lay out what the library holds now; what somebody looks at stays where it is. Or lay it out `straight`: back at the
- * top, where a row may not be full, they are filled from there.
- */
+/** Lay out what the library holds now; what somebody looks at stays where it is, unless the rows are to be `straight`. */
 function relay(straight = false) {
   const items = loaded(), row = seen(), from = row && row.y - top();
   const narrower = width !== wall.clientWidth, same = !straight && !narrower && shown.every((item, index) => item === items[index]);
@@ -116,6 +115,7 @@ function lay(items) {
 
 function render() {
   const at = top() - header.offsetHeight, near = innerHeight / 2, index = shown.indexOf(current);
+  // Back at the top, where a row may not be full.
   if (anchor && at <= 0) return relay(true);
   const wanted = laid.filter(({ y, height, from, to }) =>
     (y + height > at - near && y < at + innerHeight + near) || (from <= index && index < to));
@@ -177,12 +177,6 @@ function say() {
   if (failed) state.querySelector("span").textContent = failed.message;
 }
 
-function focusIndex(index) {
-  current = shown[index];
-  render();
-  tiles.get(current).focus();
-}
-
 let goal = null;
 
 /** The item above or below, where the eye expects it: going on, that is where one began. */
@@ -204,7 +198,7 @@ wall.onkeydown = (event) => {
     ArrowDown: () => vertical(index, 1), Home: () => 0, End: () => last }[event.key]?.();
   if (to === undefined) return;
   event.preventDefault();
-  focusIndex(Math.min(last, Math.max(0, to)));
+  focusTile(shown[Math.min(last, Math.max(0, to))].id);
 };
 
 // --- hover or focus: the video itself ---

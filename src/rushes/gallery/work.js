@@ -11,18 +11,15 @@ const SOON_MS = 1000, LATER_MS = 10_000, HOUR_MS = 3_600_000, SURE_MS = 4000, MO
 const place = byId("work"), list = place.firstElementChild;
 /** By id. A job that was only just sent is known by its id alone. */
 const jobs = new Map(), cards = new Map();
-let timer, asking = false;
+let timer;
 
 const underWay = (job) => UNDER_WAY.includes(job?.state);
 
 async function look() {
-  clearTimeout(timer);
-  if (asking) return;
-  asking = true;
   const refused = byId("sign-in").open;
   if (!refused) await ask().catch(() => {});
-  asking = false;
   draw();
+  clearTimeout(timer);
   timer = setTimeout(look, refused || (!document.hidden && [...jobs.values()].some(underWay)) ? SOON_MS : LATER_MS);
 }
 
@@ -36,12 +33,12 @@ async function ask() {
 }
 
 function learn(job) {
-  const { jobId, state, prompt, itemId, kind } = job, before = jobs.get(jobId), going = underWay(job);
+  const { jobId, state, prompt, itemId } = job, before = jobs.get(jobId), going = underWay(job);
   const fresh = before || Date.now() - Date.parse(job.createdDate) < HOUR_MS;
   if (going || (state === "failed" && fresh)) jobs.set(jobId, job); else jobs.delete(jobId);
   const word = going ? !before?.prompt && "Under way" : underWay(before) && ENDED[state];
   if (word && prompt) byId("work-told").textContent = `${word}: ${prompt.slice(0, 200)}`;
-  if (word === ENDED.completed) document.dispatchEvent(new CustomEvent("rushes:entered", { detail: { itemId, kind } }));
+  if (word === ENDED.completed) document.dispatchEvent(new CustomEvent("rushes:entered", { detail: { itemId } }));
 }
 
 // --- what it looks like: a card a job, changed in place ---
@@ -50,7 +47,6 @@ function draw() {
   const away = dismissed(), held = document.activeElement, at = [...list.children].indexOf(held.closest("#work li"));
   const shown = [...jobs.values()].filter((job) => job.prompt && !away.includes(job.jobId))
     .sort((a, b) => underWay(b) - underWay(a) || b.createdDate.localeCompare(a.createdDate)).slice(0, MOST).map(card);
-  place.hidden = !shown.length;
   for (const id of cards.keys()) if (!jobs.has(id)) cards.delete(id);
   if (shown.length === list.children.length && shown.every((card, index) => card === list.children[index])) return;
   fill(list, shown);
