@@ -2,11 +2,10 @@
 
 import { api } from "./api.js";
 import { element, fill } from "./element.js";
-import { itemOf, still } from "./library.js";
+import { still } from "./library.js";
 import { address } from "./view.js";
 
 const OWN = /^\/(videos|images)\/user\/[^/]+\/([0-9a-f-]{36})/;
-const PAGES = 20;
 
 const INPUTS = { firstFrameImageUrl: "First frame", extendVideoUrl: "Continues", referenceImageUrl: "Reference", referenceImageUrls: "Reference" };
 
@@ -15,29 +14,35 @@ export const inputs = (item) => Object.entries(INPUTS).flatMap(([name, what]) =>
 
 /** Fill the strip with what an item continued and what continues it; it is looked for as long as it is `wanted`. */
 export async function lineage(strip, item, wanted) {
-  fill(strip, inputs(item).map(([what, link]) => parent(what, link, item, wanted)));
-  const after = await children(item).catch(() => []);
+  const given = inputs(item), before = related("continuedBy", item).catch(() => []);
+  fill(strip, given.map(([what, link]) => parent(what, link, item, before)));
+  const after = await related("continues", item).catch(() => []);
   if (!wanted()) return;
-  strip.append(element("span", { className: "self" }, ...pictured("This", still(item), item.prompt)), ...after);
+  strip.append(element("span", { className: "self" }, ...pictured("This", still(item), item.prompt)), ...after.map(became));
 }
 
-async function children({ id }) {
-  const told = await Promise.all(["videos", "images"].map((list) => api(`/aistudio/${list}`, { params: { continues: id, limit: 24 } })));
-  return told.flatMap(({ items }) => items).map((child) =>
-    step(child.extendVideoUrl ? "Extended" : child.firstFrameImageUrl ? "Continued" : "Refers to it", child));
+/** What was made of an item (`continues`), or what it was made from (`continuedBy`). */
+async function related(how, { id }) {
+  const told = await Promise.all(["videos", "images"].map((list) => api(`/aistudio/${list}`, { params: { [how]: id, limit: 24 } })));
+  return told.flatMap(({ items }) => items);
 }
+
+const became = (child) => step(child.extendVideoUrl ? "Extended" : child.firstFrameImageUrl ? "Continued" : "Refers to it", child);
 
 const pictured = (what, src, alt) => [element("img", { src, alt }), element("i", {}, what)];
 
 const step = (what, item) => element("a", { href: address({ item: item.id }) }, ...pictured(what, still(item), item.prompt));
 
 /** An input: at once with its picture, and leading to its item as soon as that is found. */
-function parent(what, link, item, wanted) {
+function parent(what, link, item, before) {
   const url = URL.parse(link, location.origin), ours = [location.origin, URL.parse(item.url, location.origin).origin].includes(url?.origin);
   const [file, list, id] = (ours && OWN.exec(url.pathname)) || [];
   if (!file) return outward(link, element("span", {}, url?.host || link), element("i", {}, what));
   const shown = outward(link, ...pictured(what, url.origin + file + (list === "images" ? ".png" : "_thumbnail.jpg"), `${what}: ${link}`));
-  find(list, id, item, wanted).then((found) => found && shown.replaceWith(step(what, found)), () => {});
+  before.then((items) => {
+    const found = items.find((other) => other.url.includes(id));
+    if (found) shown.replaceWith(step(what, found));
+  });
   return shown;
 }
 
@@ -46,15 +51,4 @@ export function outward(link, ...children) {
   const made = element("a", { target: "_blank", rel: "noopener noreferrer", title: link }, ...children);
   if (/^https?:/i.test(link)) made.href = link;
   return made;
-}
-
-async function find(list, id, item, wanted) {
-  if (list === "images") return itemOf(id, "image");
-  const params = { createdBefore: item.createdDate };
-  for (let page = 0; page < PAGES && wanted(); page++) {
-    const { items, nextPageKey } = await api("/aistudio/videos", { params });
-    const found = items.find(({ url }) => url.includes(id));
-    if (found || !nextPageKey) return found;
-    params.nextPageKey = nextPageKey;
-  }
 }
