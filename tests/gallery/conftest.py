@@ -30,6 +30,9 @@ Result = TypeVar("Result")
 SHOTS = Path(os.environ.get("RUSHES_SCREENSHOTS", Path(__file__).parents[2] / "tests" / "gallery" / "screenshots"))
 """Where screenshots are kept for a person to look at; git does not."""
 
+RESTS = """() => Promise.allSettled(document.getAnimations()
+  .filter(one => one.effect.getComputedTiming().iterations < Infinity).map(one => one.finished))"""
+
 WIDE: ViewportSize = {"width": 1440, "height": 900}
 PHONE: ViewportSize = {"width": 390, "height": 844}
 
@@ -83,7 +86,8 @@ def visit(context: BrowserContext) -> Iterator[Callable[..., Page]]:
 
 
 def shot(page: Page, name: str) -> Path:
-    """Keep what the page looks like now."""
+    """Keep what the page looks like once it has come to rest."""
+    page.evaluate(RESTS)
     SHOTS.mkdir(parents=True, exist_ok=True)
     path = SHOTS / f"{name}.png"
     page.screenshot(path=path)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from playwright.sync_api import FilePayload, Locator, Page, Request, Route, expect
+from playwright.sync_api import BrowserContext, FilePayload, Locator, Page, Request, Route, expect
 
 from rushes import ids
 from rushes.studio import Studio
@@ -201,6 +201,11 @@ def test_inputs_by_picking_pasting_dropping_and_linking(sqlite_server: Server, v
     expect(form.locator("li").nth(2)).to_contain_text("three.png")
     expect(form.locator(".busy")).to_have_count(0)
     shots(page, "make-inputs")
+    form.get_by_role("button", name="Move two.png up").press("Enter")
+    expect(form.locator("li span")).to_have_text(["two.png", "one.png", "three.png"])
+    form.get_by_role("button", name="Move three.png up").click()
+    expect(form.get_by_role("button", name="Move three.png up")).to_be_focused()
+    expect(form.locator("li span")).to_have_text(["two.png", "three.png", "one.png"])
     drop(page, "drop", picture("four.png"))
     expect(error(page, "referenceImageUrls")).to_contain_text("“four.png” was left out")
     form.get_by_role("button", name="Remove one.png").click()
@@ -419,3 +424,48 @@ def test_the_smallest_prefill_of_the_library(sqlite_server: Server, visit: Visit
     opened(page, referenceImageUrls=["https://example.com/1.png", "https://example.com/2.png"])
     expect(form.locator("li")).to_have_count(2)
     wait_until(lambda: not jobs(sqlite_server, key), 1, "no job of its own")
+
+
+def test_one_who_types_before_the_models_are_known_keeps_the_focus(sqlite_server: Server, visit: Visit) -> None:
+    page = visit(sqlite_server, account(sqlite_server))
+    opened(page)
+    page.keyboard.press("Escape")
+    held: list[Route] = []
+    page.route(f"**{V1}/aistudio/models", lambda route: held.append(route))
+    page.get_by_role("button", name="Make").click()
+    prompt(page).fill(PROMPT)
+    chip(page, "5s").focus()
+    page.keyboard.press("ArrowRight")
+    expect(chip(page, "8s")).to_be_focused()
+    with page.expect_response(f"**{V1}/aistudio/models"):
+        for route in held:
+            route.continue_()
+    page.keyboard.press("ArrowRight")
+    expect(chip(page, "10s")).to_be_focused()
+    expect(chip(page, "10s")).to_be_checked()
+
+
+def test_it_opens_offline_also_where_the_wall_never_came(
+    sqlite_server: Server, visit: Visit, context: BrowserContext
+) -> None:
+    key = account(sqlite_server)
+    page = visit(sqlite_server)
+    page.route(f"**{V1}/aistudio/videos*", lambda route: None)
+    page.add_init_script(f"localStorage.setItem('rushes.key', {key!r})")
+    with page.expect_response("**/gallery/inputs.js"):
+        page.goto(sqlite_server.url)
+    page.wait_for_function("() => performance.getEntriesByName(`${location.origin}/gallery/inputs.js`).length")
+    context.set_offline(True)
+    page.get_by_role("button", name="Make").click()
+    prompt(page).fill(PROMPT)
+    expect(page.locator("#make-top")).to_contain_text("cannot be reached")
+
+
+def test_without_tls_it_makes_too(sqlite_server: Server, visit: Visit) -> None:
+    key = account(sqlite_server)
+    page = visit(sqlite_server, key)
+    page.evaluate("delete Crypto.prototype.randomUUID")
+    opened(page, prompt=PROMPT)
+    go(page).click()
+    expect(page.locator("dialog.make")).not_to_be_visible()
+    assert len(jobs(sqlite_server, key)) == 1

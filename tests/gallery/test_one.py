@@ -159,3 +159,41 @@ def test_what_can_be_made_of_it_opens_the_form_filled_in(visit: Visit, sqlite_se
     page.get_by_role("button", name=act).click()
     expect(page.locator("dialog[open] textarea").first).to_have_value("Waves at dusk, slowly")
     shot(page, f"make-{act.split()[0].lower()}")
+
+
+def test_whoever_presses_quickly_loses_nothing(visit: Visit, sqlite_server: Server) -> None:
+    key = stock(sqlite_server, *mixed(3))
+    page = visit(sqlite_server, key)
+    page.locator(".tile").first.click()
+    ready(page)
+    player = page.locator("#stage video")
+    page.wait_for_function("() => document.querySelector('#stage video').currentTime > 0.5")
+    page.keyboard.press(",")
+    before = player.evaluate("video => video.currentTime")
+    for _ in range(4):
+        page.keyboard.press(",")
+    assert abs(before - player.evaluate("video => video.currentTime") - 4 / 24) < 0.03
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#prompt")).to_have_text("Number 2")
+    page.evaluate("[1, 2].forEach(() => document.querySelector('#close').click())")
+    expect(page.locator("#one")).to_be_hidden()
+    assert page.url == f"{sqlite_server.url}/"
+    page.locator(".tile").first.click()
+    expect(page.locator("#one.video")).to_be_visible()
+    page.evaluate("[1, 2].forEach(() => document.querySelector('#delete').click())")
+    expect(page.locator(".toast")).to_have_count(1)
+
+
+def test_without_tls_copying_works_too(visit: Visit, sqlite_server: Server) -> None:
+    page = visit(sqlite_server, stock(sqlite_server, {"prompt": "Waves"}))
+    page.evaluate("delete Navigator.prototype.clipboard")
+    page.locator(".tile").click()
+    page.get_by_role("group", name="Copy").get_by_text("Prompt").click()
+    expect(page.get_by_text("Prompt copied")).to_be_visible()
+    page.keyboard.press("m")
+    page.keyboard.press("Escape")
+    expect(page.locator("#one")).to_be_hidden()
+    page.get_by_label("Search prompts").focus()
+    page.keyboard.press("Control+v")
+    expect(page.get_by_label("Search prompts")).to_have_value("Waves")

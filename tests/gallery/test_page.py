@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from importlib import resources
 from urllib.parse import urlsplit
@@ -146,6 +147,19 @@ def test_its_scripts_are_small_and_all_of_them_are_used(sqlite_server: Server) -
     assert " on" + "click" not in page
 
 
+def test_what_is_needed_at_once_is_named_at_once(sqlite_server: Server) -> None:
+    """A module that another one asks for would come a round trip later."""
+    page = ASSETS["index.html"].content.decode()
+    named = set(re.findall(r'rel="modulepreload" href="/gallery/([a-z]+\.js)"', page))
+    needed, new = set[str](), {"main.js"}
+    while new:
+        needed |= new
+        new = {
+            name for one in new for name in re.findall(r'from "./([a-z]+\.js)"', ASSETS[one].content.decode())
+        } - needed
+    assert named == needed - {"main.js"}
+
+
 @pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 def test_axe_finds_nothing_serious(visit: Visit, sqlite_server: Server, size: ViewportSize, scheme: str) -> None:
@@ -165,6 +179,11 @@ def test_axe_finds_nothing_serious(visit: Visit, sqlite_server: Server, size: Vi
     page.keyboard.press("Escape")
     expect(page.locator("#one")).to_be_hidden()
     page.evaluate("document.getElementById('keys').showModal()")
+    assert serious(page) == []
+    page.keyboard.press("Escape")
+    page.keyboard.press("m")
+    page.get_by_role("radio", name="References").check(force=True)
+    expect(page.locator("dialog.make").get_by_role("radiogroup", name="Model")).to_be_visible()
     assert serious(page) == []
 
 

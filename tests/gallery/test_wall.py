@@ -187,7 +187,8 @@ def test_offline_and_slow_and_broken_are_said(visit: Visit, context: BrowserCont
     page = visit(sqlite_server, stock(sqlite_server, *mixed(6)))
     expect(page.locator(".tile")).to_have_count(6)
     context.set_offline(True)
-    expect(page.get_by_text("The server cannot be reached.")).to_be_visible(timeout=10_000)
+    words = "The server cannot be reached. What was read before is still here."
+    expect(page.locator("#state p:visible")).to_have_text(words, use_inner_text=True, timeout=10_000)
     expect(page.locator(".tile")).to_have_count(6)
     shots(page, "wall-offline")
     expect(page.get_by_role("button", name="Try again")).to_be_visible()
@@ -259,3 +260,35 @@ def test_without_pictures_the_prompts_are_read(visit: Visit, sqlite_server: Serv
     expect(page.locator(".tile.blind")).to_have_count(7)
     expect(page.get_by_role("link", name="Number 0")).to_be_visible()
     shot(page, "wall-without-pictures")
+
+
+def test_what_is_far_is_forgotten_and_read_again(visit: Visit, sqlite_server: Server) -> None:
+    account = ids.uuid()
+    apart(lambda: sqlite_server.do(lambda studio: seed(studio, account, 1200)))
+    page = visit(sqlite_server, apart(lambda: sqlite_server.key(account)))
+    first = page.locator(".tile").first.get_attribute("href") or ""
+    words = page.locator(f"#wall [href='{first}'] img").get_attribute("alt")
+    while page.evaluate("Math.max(...[...document.querySelectorAll('.tile')].map(tile => tile.index))") < 1199:
+        page.evaluate("scrollBy(0, 2000)")
+        drawn(page)
+    told = "import('/gallery/wall.js').then(({ loaded }) => loaded().filter(item => item.told).length)"
+    assert page.evaluate(told) < 700
+    page.evaluate("scrollTo(0, 0)")
+    expect(page.locator(f"#wall [href='{first}'] img")).to_have_attribute("alt", words or "")
+    assert page.locator(".tile:not(:has(img))").count() == 0
+
+
+def test_what_is_typed_and_pressed_at_once_is_not_lost(visit: Visit, sqlite_server: Server) -> None:
+    """Also where the wall is still being read, or the typing not yet looked at."""
+    page = visit(sqlite_server, stock(sqlite_server, {"prompt": "A red fox"}, {"prompt": "A blue boat"}))
+    expect(page.locator(".tile")).to_have_count(2)
+    page.get_by_label("Search prompts").focus()
+    page.keyboard.type("boat")
+    page.keyboard.press("Enter")
+    expect(tile(page, "A blue boat")).to_be_focused()
+    expect(page.locator(".tile")).to_have_count(1)
+    page.get_by_label("Search prompts").fill("red")
+    page.get_by_role("radio", name="Videos").check()
+    expect(tile(page, "A red fox")).to_be_visible()
+    assert page.evaluate("location.search") == "?q=red&kind=videos"
+    expect(page.get_by_label("Search prompts")).to_have_value("red")

@@ -8,7 +8,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from rushes.model import JobState
 from tests.conftest import V1, Server, wait_until
-from tests.gallery.conftest import PHONE, shot
+from tests.gallery.conftest import PHONE, shot, shots
 from tests.gallery.test_make import SCRIPT, Visit, account, go, jobs, prompt
 
 PROMPT = "A lighthouse over a calm sea at sunset"
@@ -134,3 +134,18 @@ def test_it_asks_often_only_while_there_is_something_to_see(sqlite_server: Serve
     assert len(asked) >= 4
     with sqlite_server.client(key) as api:
         api.post(f"/jobs/{job_id}/cancel")
+
+
+def test_while_the_first_is_under_way_nobody_says_that_there_is_nothing(sqlite_server: Server, visit: Visit) -> None:
+    key = account(sqlite_server)
+    page = visit(sqlite_server, key)
+    nothing = page.get_by_text("Nothing here yet")
+    expect(nothing).to_be_visible()
+    job_id = submit(sqlite_server, key, SLOW)
+    page.reload()
+    expect(cards(page)).to_have_count(1)
+    expect(nothing).to_be_hidden()
+    shots(page, "work-first")
+    with sqlite_server.client(key) as api:
+        api.post(f"/jobs/{job_id}/cancel")
+    expect(nothing).to_be_visible()

@@ -27,14 +27,14 @@ function look() {
   if (wall !== wallHere()) {
     wall = wallHere();
     ready = showWall();
-    ready.then(settle).catch(away);
+    ready.then(settle);
   }
   if (looked.item || byId("one").open) one().then(({ showOne }) => showOne(view().item), away);
 }
 
-/** The wall is there: now the rest. */
-async function settle() {
-  (await one()).ends();
+/** The wall is there: now the rest, or what could not be had of it before. */
+function settle() {
+  one().then(({ ends }) => ends(), () => {});
   rest ??= Promise.all([import("./work.js"), models()]).catch(() => { rest = null; });
 }
 
@@ -130,7 +130,7 @@ function start() {
   setTimeout(() => one().catch(() => {}), SLOW_MS);
 }
 
-const lookAround = () => signIn.open || lookAgain();
+const lookAround = () => signIn.open || lookAgain().then(settle);
 setInterval(lookAround, LOOK_MS);
 document.addEventListener("rushes:entered", lookAround);
 document.addEventListener("visibilitychange", lookAround);
