@@ -1,8 +1,8 @@
 """Real providers with real keys, for as little money as they let one spend: ``make smoke``, never in CI.
 
 A provider is tried when its key is in the environment. Each try is a real ``rushes serve`` with one route and a budget
-that refuses anything dearer (``RUSHES_SMOKE_BUDGET``, 0.50 dollars a provider unless it says otherwise). Videos are only
-made where ``RUSHES_SMOKE_VIDEOS`` is set: a second of one costs as much as ten images.
+that refuses anything dearer (``RUSHES_SMOKE_BUDGET``, 0.50 dollars a provider unless it says otherwise). Videos are
+only made where ``RUSHES_SMOKE_VIDEOS`` is set: a second of one costs as much as ten images.
 """
 
 from __future__ import annotations

@@ -384,7 +384,9 @@ def test_what_an_item_was_made_from_is_found_however_long_ago(shelf: Shelf) -> N
     picture = still(shelf.account_id, "1:1", NOON)
     between = [Entered(film(shelf.account_id, "veo3.1", "16:9", NOON + 10 + number)) for number in range(120)]
     child = film(shelf.account_id, "veo3.1", "16:9", NOON + 10**6)
-    shelf.enter(*map(Entered, (source, other, picture)), *between, Entered(child, (source, other, picture)))
+    shelf.enter(
+        *(Entered(each) for each in (source, other, picture)), *between, Entered(child, (source, other, picture))
+    )
     found = {"continuedBy": child.id}
     assert [item["id"] for item in shelf.page(**found)["items"]] == [other.id, source.id]
     assert [item["id"] for item in shelf.page(IMAGES, **found)["items"]] == [picture.id]

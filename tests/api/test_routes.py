@@ -40,9 +40,9 @@ def api(routed: Server) -> Iterator[httpx2.Client]:
         yield client
 
 
-def refused(api: httpx2.Client, path: str = "/aistudio/videos", **body: object) -> dict[str, str]:
+def refused(api: httpx2.Client, **body: object) -> dict[str, str]:
     """The fields that are wrong; nothing was queued."""
-    answer = api.post(path, json={"prompt": "a red fox", **body})
+    answer = api.post("/aistudio/videos", json={"prompt": "a red fox", **body})
     assert answer.status_code in (200, 400), answer.text
     assert (len(api.get("/aistudio/jobs").json()["items"]) == 0) is (answer.status_code == 400)
     return {field["name"]: field["errors"] for field in answer.json().get("fields", [])}
