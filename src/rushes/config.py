@@ -259,8 +259,8 @@ def secret(name: str) -> str | None:
     if path := os.environ.get(f"{name}_FILE"):
         try:
             return Path(path).read_text().strip() or None
-        except OSError as error:
-            raise BadSetting(f"{name}_FILE names a file that cannot be read: {error.strerror}.") from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadSetting(f"{name}_FILE names a file that cannot be read: {error}.") from error
     return os.environ.get(name, "").strip() or None
 
 

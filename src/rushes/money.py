@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from rushes.config import Config
 from rushes.errors import Conflict, JobNotFound
-from rushes.model import REPORTED, UNKNOWN, Job
+from rushes.model import UNKNOWN, Job
 from rushes.store import Store, Transaction, budgets, credits, jobs
 
 
@@ -35,13 +35,10 @@ class Money:
 
     async def withdrawn(self, job: Job, cost: Decimal | None) -> None:
         """A cancelled job's provider was asked to stop; ``cost`` is what it said that it charges all the same."""
-        after = replace(job, owner=None, ticket=None)
-        if cost is not None:
-            after = replace(after, cost=cost, cost_source=REPORTED)
         async with self.store.write() as tx:
-            await jobs.step(tx, job, after, run_at=None)
-            if cost is not None:
-                await budgets.correct(tx, job, tx.now, cost)
+            await jobs.withdrawn(tx, job)
+            if cost is not None and (ended := await jobs.reported(tx, job.id, cost)):
+                await budgets.correct(tx, replace(job, cost=None, cost_source=UNKNOWN), ended, cost)
 
     async def settle(self, job_id: str, cost: Decimal) -> Job:
         """Note what an ended job did cost at its provider, as a person found out.
@@ -50,9 +47,10 @@ class Money:
             JobNotFound: there is no such job; Conflict: its cost is known, or it has not ended.
         """
         async with self.store.write() as tx:
-            job, ended = await self._unsettled(tx, job_id)
-            await jobs.settle(tx, job_id, cost)
-            await budgets.correct(tx, job, ended, cost)
+            job, ended = await self._over(tx, job_id)
+            if not await jobs.settle(tx, job_id, cost):
+                raise Conflict("There is nothing to settle: what it cost is known.")
+            await budgets.correct(tx, replace(job, cost=None, cost_source=UNKNOWN), ended, cost)
         return job
 
     async def reopen(self, job_id: str, ticket: str | None) -> Job:
@@ -63,7 +61,7 @@ class Money:
             InsufficientCredits, TooMany: the account has no room for it now.
         """
         async with self.store.write() as tx:
-            job, ended = await self._unsettled(tx, job_id)
+            job, ended = await self._over(tx, job_id)
             if not (ticket := ticket or job.ticket):
                 raise Conflict("No ticket of it is known here; look for it at the provider and give it: --ticket.")
             reopened = await jobs.reopen(tx, job_id, ticket)
@@ -73,11 +71,11 @@ class Money:
             await budgets.reopen(tx, job, ended)
         return reopened
 
-    async def _unsettled(self, tx: Transaction, job_id: str) -> tuple[Job, int]:
+    async def _over(self, tx: Transaction, job_id: str) -> tuple[Job, int]:
         found = await jobs.anyones(tx, job_id)
         if found is None:
             raise JobNotFound(job_id)
         job, ended = found
-        if ended is None or job.cost_source != UNKNOWN:
-            raise Conflict("There is nothing to settle: it has not ended, or what it cost is known.")
+        if ended is None:
+            raise Conflict("There is nothing to settle: it has not ended.")
         return job, ended

@@ -335,12 +335,16 @@ class Studio:
             return await jobs.step(tx, before, after, tx.now + self._lease_ms)
 
     async def send(self, before: Job, after: Job) -> Job:
-        """Note that a job is about to be sent, where it goes and what that may cost: from here on nobody knows."""
+        """Note that a job is about to be sent, where it goes and what that may cost: from here on nobody knows.
+
+        Raises:
+            BudgetExceeded: it goes elsewhere than it was queued for, or costs more, and there is no room for that.
+        """
         async with self.store.write() as tx:
             sent = replace(after, state=JobState.SUBMITTING, cost_source=UNKNOWN)
             sent = await jobs.step(tx, before, sent, tx.now + self._lease_ms)
             if (before.provider, before.estimate) != (after.provider, after.estimate):
-                await budgets.move(tx, before, after)
+                await budgets.move(tx, before, after, self.money.limits(after))
         return sent
 
     async def keep_late_ticket(self, job: Job, ticket: str) -> None:

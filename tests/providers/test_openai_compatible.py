@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from rushes.catalogue import Input
-from rushes.errors import ContentRejected, ModelRetired, ProviderFailed, ProviderUnreachable
+from rushes.errors import ContentRejected, ModelRetired, ModelUnavailable, ProviderFailed, ProviderUnreachable
 from rushes.providers import Delivered, Done, Inputs, Pending, Refused
 from rushes.providers.openai_compatible import OpenAICompatible
 from tests.conftest import serving
@@ -113,10 +113,10 @@ async def test_an_image_with_a_reference_is_an_edit(fake: OpenAICompatibleServer
 async def test_an_image_that_is_a_link_is_fetched_without_the_key(fake: OpenAICompatibleServer, tmp_path: Path) -> None:
     made = OpenAICompatible(IMAGES.setup(fake))
     link = f"http://localhost:{fake.port}/v1/videos/x/content"
-    fake.faults["create"].append(answers(200, {"data": [{"url": link}]}))
+    fake.faults["create"].append(answers(200, {"data": [{"url": link}], "usage": {"cost": 0.5}}))
     ticket = await made.submit(image_order(result=tmp_path / "made"))
     done = await made.poll(str(ticket))
-    assert done == Done(link)
+    assert done == Done(link, Decimal("0.5"))
     fake.faults["result"].append(answers(503))
     with pytest.raises(ProviderUnreachable):  # it is paid for, and fetched again
         await made.download(done, tmp_path / "made")
@@ -124,6 +124,41 @@ async def test_an_image_that_is_a_link_is_fetched_without_the_key(fake: OpenAICo
     assert (tmp_path / "made").read_bytes() == fake.film
     assert "authorization" not in fake.last("result").headers
     await made.close()
+
+
+@pytest.mark.parametrize(
+    "spelled", [{"b64_json": "data:image/png;base64,{}"}, {"b64_json": "\n{}\n"}, {"url": "data:x;base64,{}"}]
+)
+async def test_an_image_in_another_spelling_is_not_thrown_away(
+    fake: OpenAICompatibleServer, tmp_path: Path, spelled: dict[str, str]
+) -> None:
+    import base64
+
+    made, text = OpenAICompatible(IMAGES.setup(fake)), base64.b64encode(fake.picture).decode()
+    item = {name: value.format(text) for name, value in spelled.items()}
+    fake.faults["create"].append(answers(200, {"data": [item]}))
+    assert await made.submit(image_order(result=tmp_path / "made")) == Delivered(None)
+    assert (tmp_path / "made").read_bytes() == fake.picture
+    await made.close()
+
+
+async def test_a_key_that_is_repeated_is_struck_out(fake: OpenAICompatibleServer, provider: OpenAICompatible) -> None:
+    fake.faults["create"].append(answers(401, {"error": {"message": f"no such key: {KEY}"}}))
+    with pytest.raises(ModelUnavailable) as caught:
+        await provider.submit(order())
+    assert KEY not in str(caught.value)
+    assert "no such key" in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [401, 503])
+async def test_a_cancel_that_was_not_heard_is_sent_again(
+    fake: OpenAICompatibleServer, provider: OpenAICompatible, status: int
+) -> None:
+    ticket = str(await provider.submit(order()))
+    fake.faults["cancel"].append(answers(status))
+    with pytest.raises(ProviderUnreachable):
+        await provider.cancel(ticket)
+    assert await provider.cancel(ticket) is None
 
 
 async def test_an_image_that_cannot_be_read_was_paid_for(fake: OpenAICompatibleServer, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from tests.work.providers import Scripted
 MODEL = "pixverse5.5"
 SCRIPTED = "tests.work.providers:Scripted"
 DAY_MS = 24 * 3600 * 1000
-MOST_STEPS = 60
+MOST_STEPS = 400
 
 
 @dataclass

@@ -240,6 +240,45 @@ async def test_a_job_goes_on_only_where_the_account_has_room_for_it(priced: Set)
     assert await purse(priced) == (PRICE, 0)
 
 
+async def test_a_paid_result_that_went_wrong_here_is_collected_after_all(priced: Set) -> None:
+    """What it cost is known: its ticket is kept all the same."""
+    priced.provider.downloads = [b"<html>an odd day</html>"]
+    job = await priced.end(await priced.submit())
+    assert (job.state, job.error_code, job.cost, job.ticket) == (JobState.FAILED, "PROVIDER_ERROR", PRICE, "a ticket")
+    priced.provider.downloads = [priced.clip]
+    await priced.studio.money.reopen(job.id, None)
+    assert await purse(priced) == (0, PRICE)
+    assert (await priced.end(job)).state == JobState.COMPLETED
+    assert await purse(priced) == (PRICE, 0)
+    assert priced.provider.count("submit") == 1
+
+
+async def test_what_is_settled_while_the_provider_is_asked_to_stop_stays_so(priced: Set) -> None:
+    gate = asyncio.Event()
+    priced.provider.polls, priced.provider.cancels = [Pending(5)], [gate, Decimal("0.02")]
+    job = await priced.submit()
+    await priced.step()
+    await priced.studio.cancel_job(priced.account_id, job.id)
+    [held] = await priced.studio.claim(priced.owner, 1)
+    stopping = asyncio.create_task(priced.generator.advance(held))
+    while not priced.provider.count("cancel"):
+        await asyncio.sleep(0)
+    await priced.studio.money.settle(job.id, Decimal("0.01"))
+    gate.set()
+    await stopping
+    row = await priced.row(job)
+    assert (row.cost, row.cost_source, row.ticket) == (Decimal("0.01"), "settled", None)
+    assert await purse(priced) == (Decimal("0.01"), 0)
+
+
+async def test_settled_at_once_by_two_it_counts_once(priced: Set) -> None:
+    job = await unknown(priced)
+    settling = (priced.studio.money.settle(job.id, Decimal(0)) for _ in range(8))
+    told = await asyncio.gather(*settling, return_exceptions=True)
+    assert sorted(type(each).__name__ for each in told) == ["Conflict"] * 7 + ["Job"]
+    assert await purse(priced) == (0, 0)
+
+
 # --- budgets ---
 
 
@@ -293,7 +332,73 @@ async def test_a_job_is_counted_where_it_is_sent(priced: Set) -> None:
     assert await purse(priced, "provider tests") == (PRICE, 0)
 
 
+async def test_a_job_is_not_sent_where_the_budget_has_no_room_for_it(
+    tmp_path: Path, database_url: str | None, clip: bytes
+) -> None:
+    """It was queued at another price."""
+    async with opened(tmp_path / "data", database_url, clip, route=A_CENT, account_budget="0.10") as before:
+        job = await before.submit()
+    dear = {"dollars_per_second": "20"}
+    async with opened(tmp_path / "data", database_url, clip, route=dear, account_budget="0.10") as after:
+        row = await after.step()
+        assert row
+        assert (row.id, row.state, "budget" in str(row.set_back)) == (job.id, JobState.QUEUED, True)
+        assert after.provider.count("submit") == 0
+        assert await purse(after) == (0, PRICE)
+
+
+@pytest.mark.parametrize("told", ["Infinity", "NaN", "1e30", "-1"])
+async def test_a_cost_that_cannot_be_is_not_believed(priced: Set, told: str) -> None:
+    priced.provider.polls = [Done("a source", Decimal(told))]
+    row = await priced.end(await priced.submit())
+    assert (row.state, row.cost, row.cost_source) == (JobState.COMPLETED, PRICE, "rushes.toml")
+
+
 # --- results that came with the answer ---
+
+
+async def test_a_result_that_was_kept_before_its_worker_died_is_found(priced: Set) -> None:
+    job = await priced.submit()
+    [held] = await priced.studio.claim(priced.owner, 1)
+    sending = await priced.studio.send(held, held)
+    (priced.studio.config.data / "result").write_bytes(priced.clip)
+    await priced.studio.blobs.put(model.result_name(job.account_id, job.id), priced.studio.config.data / "result")
+    priced.later(60)
+    row = await priced.end(sending)
+    assert (row.state, row.cost, priced.provider.count("submit")) == (JobState.COMPLETED, PRICE, 0)
+
+
+async def test_a_cancelled_and_cleaned_job_is_still_withdrawn_and_nothing_is_made_of_it(priced: Set) -> None:
+    priced.provider.polls = [Pending(5)]
+    job = await priced.submit()
+    await priced.step()
+    await priced.studio.cancel_job(priced.account_id, job.id)
+    await priced.studio.clean_job(priced.account_id, job.id)
+    row = await priced.step()
+    assert row
+    assert (row.state, row.ticket, priced.provider.calls[-1]) == (JobState.CLEANED, None, "cancel a ticket")
+    priced.later(10**6)
+    assert await priced.step() is None
+
+
+async def test_an_order_is_not_hung_up_on_when_its_lease_is_lost(priced: Set) -> None:
+    """As a worker does that finds its job cancelled: the task is cancelled, the order is not."""
+    gate = asyncio.Event()
+    priced.provider.submits = [gate, "a late ticket"]
+    job = await priced.submit()
+    [held] = await priced.studio.claim(priced.owner, 1)
+    working = asyncio.create_task(priced.generator.advance(held))
+    while not priced.provider.count("submit"):
+        await asyncio.sleep(0.01)
+    await priced.studio.cancel_job(priced.account_id, job.id)
+    working.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await working
+    gate.set()
+    while (await priced.row(job)).ticket is None:
+        await asyncio.sleep(0.01)
+    await priced.step()
+    assert priced.provider.calls[-1] == "cancel a late ticket"
 
 
 async def test_what_comes_with_the_answer_is_not_paid_for_again_when_its_worker_stops(priced: Set) -> None:

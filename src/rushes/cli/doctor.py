@@ -101,6 +101,8 @@ async def _route(config: Config, routes: Routes, model: str) -> Finding:
             found = await provider.check()
     except RushesError as error:
         return Finding(what, "wrong", error.sentence)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        return Finding(what, "wrong", f"what it answers is not understood ({type(error).__name__}: {error})")
     except TimeoutError:
         return Finding(what, "wrong", f"it did not answer within {_SECONDS:g} seconds")
     costs = _costs(price)

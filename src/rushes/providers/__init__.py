@@ -151,10 +151,17 @@ class Setup:
         """
         if path := self.options.get("key_file"):
             try:
-                return Path(path).read_text().strip()
-            except OSError as error:
-                raise BadSetting(f"{path}, the key_file of {self.model}, cannot be read: {error.strerror}.") from error
-        return self.secret(self.options.get("key_env", usual))
+                return _key(Path(path).read_text().strip(), f"{path}, the key_file of {self.model},")
+            except (OSError, UnicodeDecodeError) as error:
+                raise BadSetting(f"{path}, the key_file of {self.model}, cannot be read: {error}.") from error
+        name = self.options.get("key_env", usual)
+        return _key(self.secret(name), name)
+
+
+def _key(text: str | None, where: str) -> str | None:
+    if text and not (text.isascii() and text.isprintable()):
+        raise BadSetting(f"{where} holds no key: more than one line, or letters that no key has.")
+    return text
 
 
 class Provider(ABC):

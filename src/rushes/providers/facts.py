@@ -93,7 +93,7 @@ class Known(BaseModel):
 class Options(Known):
     """What every vendor's route may say beside: where the vendor is, and where the key comes from."""
 
-    base_url: str = Field(pattern=r"^https?://[^/?#\s]+[^?#\s]*$")
+    base_url: str = Field(pattern=r"^https?://[^/?#@\s]+[^?#\s]*$")
     key_env: str | None = None
     key_file: str | None = None
 

@@ -192,7 +192,7 @@ class Fal(Provider):
 
     async def cancel(self, ticket: str) -> Decimal | None:
         """``PUT``: an order still in line is taken out of it, and costs nothing; one at work is asked to stop."""
-        answer = await self._queue.ask(_Ticket.read(ticket).cancel, method="PUT")
+        answer = await self._queue.stop(_Ticket.read(ticket).cancel, method="PUT")
         status = answer.body.get("status") if isinstance(answer.body, dict) else None
         return Decimal(0) if (answer.status, status) == (200, "OK") else None
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
+import math
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -87,11 +89,12 @@ class OpenAICompatible(Provider):
         else:
             told = {**fields, "response_format": "b64_json"}
             answer = await self._vendor.create("images/generations", json=told, seconds=_SYNC_SECONDS)
-        item = answer["data"][0]
-        if not (text := item.get("b64_json")):
-            return str(item["url"])  # it has been made: fetching it is what polls and downloads are for
-        await asyncio.to_thread(order.result.write_bytes, base64.b64decode(text, validate=True))
-        return Delivered(_dollars(answer))
+        item, cost = answer["data"][0], _dollars(answer)
+        text, url = item.get("b64_json"), item.get("url")
+        if not text and "://" in url:  # it has been made: fetching it is what polls and downloads are for
+            return json.dumps({"url": url, "cost": None if cost is None else str(cost)})
+        await asyncio.to_thread(order.result.write_bytes, _decoded(text or url))
+        return Delivered(cost)
 
     async def _edit(self, fields: dict[str, Any], order: Order) -> aiohttp.FormData:
         form, content = aiohttp.FormData(default_to_multipart=True), await read(order.inputs.references[0])
@@ -102,8 +105,9 @@ class OpenAICompatible(Provider):
 
     async def poll(self, ticket: str) -> Pending | Done | Refused:
         """Ask for the job."""
-        if "://" in ticket:
-            return Done(ticket)
+        if ticket.startswith("{"):
+            made = json.loads(ticket)
+            return Done(made["url"], None if made["cost"] is None else Decimal(made["cost"]))
         told = await self._vendor.read(f"videos/{ticket}")
         status = told.get("status") if isinstance(told, dict) else None
         if status == "completed":
@@ -121,7 +125,8 @@ class OpenAICompatible(Provider):
 
     async def cancel(self, ticket: str) -> Decimal | None:
         """``DELETE``: vLLM-Omni stops, SGLang forgets."""
-        await self._vendor.ask(f"videos/{ticket}", method="DELETE")
+        if not ticket.startswith("{"):
+            await self._vendor.stop(f"videos/{ticket}", method="DELETE")
         return None
 
     async def check(self) -> str | None:
@@ -164,4 +169,11 @@ def _dollars(told: Json) -> Decimal | None:
     """LiteLLM and gateways like it say what an answer cost."""
     usage = told.get("usage") if isinstance(told, dict) else None
     cost = usage.get("cost") if isinstance(usage, dict) else None
-    return Decimal(str(cost)) if isinstance(cost, int | float) and not isinstance(cost, bool) and cost >= 0 else None
+    is_amount = isinstance(cost, int | float) and not isinstance(cost, bool) and math.isfinite(cost) and cost >= 0
+    return Decimal(str(cost)) if is_amount else None
+
+
+def _decoded(text: str) -> bytes:
+    """Base64, also as a data URI or in lines."""
+    plain = text.partition(",")[2] if text.startswith("data:") else text
+    return base64.b64decode("".join(plain.split()), validate=True)

@@ -112,7 +112,7 @@ class Replicate(Provider):
 
     async def cancel(self, ticket: str) -> Decimal | None:
         """Stop it; what has begun is charged."""
-        answer = await self._vendor.ask(f"predictions/{ticket}/cancel", method="POST")
+        answer = await self._vendor.stop(f"predictions/{ticket}/cancel", method="POST")
         told = answer.body if isinstance(answer.body, dict) else {}
         return Decimal(0) if told.get("status") == "aborted" else None
 

@@ -60,6 +60,11 @@ class Routes:
             BadSetting: a provider cannot be imported, or not with these settings; or its price is not known and
                 must be, because there is a budget.
         """
+        known = {*PROVIDERS, *(route.provider for route in self._config.models.values())}
+        if strange := sorted(set(self._config.providers) - known):
+            raise BadSetting(
+                f'providers."{strange[0]}" is no provider of a route; use one of {", ".join(sorted(known))}.'
+            )
         for model, route in self._config.models.items():
             self.provider(model)
             settings = self._config.providers.get(route.provider)

@@ -37,6 +37,7 @@ _CONNECT_SECONDS = 15.0
 _LONGEST_JSON = 256 * 2**20
 """Bytes. Some vendors send the finished file inside their JSON."""
 _LONGEST_WORDS = 300
+_SHORTEST_SECRET = 8
 _NOT_NOW = (429, 503)
 
 
@@ -81,6 +82,9 @@ class Vendor:
         self._headers = headers
         self._judge = judge
         self._private = allow_private_hosts
+        # A vendor may repeat a key where it complains of it: it is struck out before anybody reads that.
+        secrets = [value.split()[-1] for value in headers.values() if value.strip()]
+        self._secrets = [secret.encode() for secret in secrets if len(secret) >= _SHORTEST_SECRET]
         self._kept: dict[asyncio.AbstractEventLoop, aiohttp.ClientSession] = {}
 
     async def create(
@@ -145,6 +149,17 @@ class Vendor:
         except (aiohttp.ClientError, TimeoutError) as error:
             raise self._away(error) from None
 
+    async def stop(self, path: str, *, method: str) -> Answer:
+        """Ask for an order to be stopped; the answer, unless it may be another one later.
+
+        Raises:
+            ProviderUnreachable: it may pass.
+        """
+        answer = await self.ask(path, method=method)
+        if answer.status in (401, 403, 408, 429) or answer.status >= 500:
+            raise self._not_now(answer)
+        return answer
+
     async def download(self, url: str, to: Path) -> None:
         """Bring a result: from the vendor's own host with its key, from any other without, if that is not private.
 
@@ -180,6 +195,8 @@ class Vendor:
         timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=_CONNECT_SECONDS)
         async with session.request(method, target, timeout=timeout, allow_redirects=False, **content) as answer:
             body = await _read(answer)
+        for secret in self._secrets:
+            body = body.replace(secret, b"[the key]")
         return Answer(answer.status, answer.headers, _parsed(body))
 
     async def _bring(self, target: URL, to: Path) -> str | None:

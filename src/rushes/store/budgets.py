@@ -80,18 +80,20 @@ async def hold(tx: Transaction, job: Job, limits: Limits) -> None:
                 raise BudgetExceeded(_sentence(job, scope))
 
 
-async def move(tx: Transaction, before: Job, after: Job) -> None:
-    """Hold for another provider, or at another price, what was held: a job is sent elsewhere than it was queued for."""
-    for job, sign in ((before, -1), (after, 1)):
-        for scope in _scopes(job) if job.estimate else ():
-            await tx.rows(_MAKE, scope=scope)
-            await tx.rows(_HELD, scope=scope, amount=sign * _millionths(job.estimate or Decimal(0)))
+async def move(tx: Transaction, before: Job, after: Job, limits: Limits) -> None:
+    """Hold for another provider, or at another price, what was held: a job is sent elsewhere than it was queued for.
+
+    Raises:
+        BudgetExceeded: as for ``hold``.
+    """
+    for scope in _scopes(before) if before.estimate else ():
+        await tx.rows(_HELD, scope=scope, amount=-_millionths(before.estimate or Decimal(0)))
+    await hold(tx, after, limits)
 
 
 async def end(tx: Transaction, job: Job) -> None:
     """What a job held becomes what it cost; nothing, when nothing was accepted of it."""
-    held = job.estimate or Decimal(0)
-    spent = Decimal(0) if job.cost_source is None else held if job.cost is None else job.cost
+    held, spent = job.estimate or Decimal(0), _counted(job)
     for scope in _scopes(job) if held or spent else ():
         await tx.rows(_MAKE, scope=scope)
         bound = {"scope": scope, "month": month(tx.now)}
@@ -99,9 +101,9 @@ async def end(tx: Transaction, job: Job) -> None:
 
 
 async def correct(tx: Transaction, job: Job, ended: int, cost: Decimal) -> None:
-    """Count what an ended job did cost in place of its estimate, if the month of its end is still counted."""
+    """Count what an ended job did cost in place of what it was taken to, if the month of its end is still counted."""
     for scope in _scopes(job):
-        amount = _millionths(cost) - _millionths(job.estimate or Decimal(0))
+        amount = _millionths(cost) - _millionths(_counted(job))
         await tx.rows(_CORRECT, scope=scope, amount=amount, month=month(ended))
 
 
@@ -124,6 +126,13 @@ async def purses(sql: Rows, now: int) -> list[Purse]:
         Purse(f"account {name}" if name else scope, _decimal(spent), _decimal(held), most and _decimal(most))
         for scope, name, spent, held, most in rows
     ]
+
+
+def _counted(job: Job) -> Decimal:
+    """What a job is taken to have cost."""
+    if job.cost_source is None:
+        return Decimal(0)
+    return (job.estimate or Decimal(0)) if job.cost is None else job.cost
 
 
 def _scopes(job: Job) -> tuple[str, str]:

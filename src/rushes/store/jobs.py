@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from rushes.errors import Cancelled, LeaseLost
-from rushes.model import MOVES, UNKNOWN, ImageRequest, Job, JobState, Kind, Request, VideoRequest
+from rushes.model import MOVES, ImageRequest, Job, JobState, Kind, Request, VideoRequest
 from rushes.paging import SortKey
 from rushes.store import Row, Rows, Transaction
 
@@ -52,7 +52,8 @@ UPDATE jobs SET state = 'cancelled', owner = NULL, run_at = CASE WHEN ticket IS 
 WHERE id = :id AND account_id = :account_id AND ended IS NULL RETURNING {_COLUMNS}
 """  # noqa: S608
 _CLEAN = f"""
-UPDATE jobs SET state = 'cleaned' WHERE id = :id AND account_id = :account_id AND ended IS NOT NULL
+UPDATE jobs SET state = 'cleaned', ticket = CASE WHEN run_at IS NULL THEN NULL ELSE ticket END
+WHERE id = :id AND account_id = :account_id AND ended IS NOT NULL
 RETURNING {_COLUMNS}
 """  # noqa: S608
 # The provider's answer came after the job had ended: its ticket is the way to what was made of it.
@@ -66,10 +67,16 @@ _SETTLE = """
 UPDATE jobs SET cost = :cost, cost_source = 'settled', ticket = NULL
 WHERE id = :id AND ended IS NOT NULL AND cost_source = 'unknown' RETURNING id
 """
+_WITHDRAWN = f"""
+UPDATE jobs SET owner = NULL, run_at = NULL, ticket = NULL WHERE {_HELD} RETURNING id
+"""  # noqa: S608
+_REPORTED = """
+UPDATE jobs SET cost = :cost, cost_source = 'reported' WHERE id = :id AND cost_source = 'unknown' RETURNING ended
+"""
 _REOPEN = f"""
 UPDATE jobs SET state = 'waiting', ticket = :ticket, submitted = :now, run_at = :now, ended = NULL, tries = 0,
-    error_code = NULL, error_message = NULL
-WHERE id = :id AND state = 'failed' AND cost_source = 'unknown' RETURNING {_COLUMNS}
+    error_code = NULL, error_message = NULL, cost = NULL, cost_source = 'unknown'
+WHERE id = :id AND state = 'failed' RETURNING {_COLUMNS}
 """  # noqa: S608
 _RELEASE = "UPDATE jobs SET owner = NULL, run_at = :now WHERE owner = :owner AND run_at IS NOT NULL"
 
@@ -180,10 +187,10 @@ async def step(tx: Transaction, before: Job, after: Job, run_at: int | None) -> 
 
 
 async def ended(tx: Transaction, before: Job, after: Job) -> Job:
-    """Move a held job to its end: nobody holds it, and what was only needed on the way is dropped; its ticket stays
-    where nobody knows what it cost.
+    """Move a held job to its end: nobody holds it, and what was only needed on the way is dropped; the ticket
+    of one that failed stays: it may be the way to what was paid for.
     """
-    ticket = after.ticket if after.state is JobState.FAILED and after.cost_source == UNKNOWN else None
+    ticket = after.ticket if after.state is JobState.FAILED else None
     after = replace(after, owner=None, ticket=ticket, progress=None, position=None, set_back=None)
     return await step(tx, before, after, run_at=None)
 
@@ -227,6 +234,22 @@ async def anyones(sql: Rows, job_id: str) -> tuple[Job, int | None] | None:
 async def settle(tx: Transaction, job_id: str, cost: Decimal) -> bool:
     """Note what an ended job did cost; ``False`` when that is known."""
     return bool(await tx.rows(_SETTLE, id=job_id, cost=str(cost)))
+
+
+async def withdrawn(tx: Transaction, job: Job) -> None:
+    """Let go of an ended job whose provider was asked to stop.
+
+    Raises:
+        LeaseLost: another worker has it.
+    """
+    if not await tx.rows(_WITHDRAWN, id=job.id, owner=job.owner, attempt=job.attempt):
+        raise LeaseLost(f"Job {job.id} is no longer held by this worker.")
+
+
+async def reported(tx: Transaction, job_id: str, cost: Decimal) -> int | None:
+    """Note what an ended job cost, as its provider said; when it ended, ``None`` when its cost was known."""
+    found = await tx.rows(_REPORTED, id=job_id, cost=_text(cost))
+    return found[0][0] if found else None
 
 
 async def reopen(tx: Transaction, job_id: str, ticket: str) -> Job | None:

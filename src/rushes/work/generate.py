@@ -9,16 +9,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
+from typing import TypeVar
 
 from rushes import media, wire
 from rushes.catalogue import Input
 from rushes.errors import (
     BadSetting,
+    BudgetExceeded,
     JobFailed,
     LeaseLost,
     ModelUnavailable,
@@ -49,9 +51,12 @@ from rushes.work.inputs import InputFiles
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 _FIRST_WAIT = 1.0
 _LONGEST_WAIT = 300.0
 _LONGEST_ASKED = 24 * 3600.0
+_LONGEST_BUSY = 3600.0
 _SHORTEST_POLL = 0.1
 # A provider that says nothing for so long is treated as not reached (or, when it was sent an order, as unknown).
 _SUBMIT_SECONDS = 600.0
@@ -60,9 +65,11 @@ _DOWNLOAD_SECONDS = 3600.0
 # Set-backs nobody foresaw (ours, or a provider class's own mistakes), before the job is given up.
 _UNFORESEEN_TRIES = 10
 _CANCEL_TRIES = 8
-_KEEP_TRIES = 8
+_LONGEST_INSISTING = 30.0
 _DELIVERED = "delivered with the answer"
 """The ticket of a job whose provider gave the result at once: it is kept here."""
+_MOST_DOLLARS = Decimal(100_000)
+"""What a provider says that it charged beyond this is taken for a mistake of its own."""
 _UNFORESEEN = "Something went wrong that nobody foresaw; the server's log says what, and it is tried again."
 
 
@@ -72,6 +79,7 @@ class Generator:
 
     studio: Studio
     inputs: InputFiles
+    _sending: set[asyncio.Task[Job | None]] = field(default_factory=set)
 
     async def advance(self, job: Job) -> None:
         """Go on with a held job as far as it can go now; it is let go of, or ended, when this returns.
@@ -99,12 +107,28 @@ class Generator:
             await self._submit(job)
         elif job.state is JobState.SUBMITTING:
             await self._recover(job)
-        elif job.state is JobState.CANCELLED:
+        elif job.state.ended:
             await self._withdraw(job)
         else:
             await self._poll(job)
 
     async def _submit(self, job: Job) -> None:
+        """Send it. An order that is under way is not hung up on when the job is cancelled meanwhile, or its lease is
+        lost: what the provider answers is the only way to what it makes.
+        """
+        sending = asyncio.create_task(self._sent(job))
+        self._sending.add(sending)
+        sending.add_done_callback(self._was_sent)
+        if accepted := await asyncio.shield(sending):
+            await self._poll(accepted)
+
+    def _was_sent(self, sending: asyncio.Task[Job | None]) -> None:
+        self._sending.discard(sending)
+        if not sending.cancelled() and (error := sending.exception()):
+            log.debug("an order ended with %r", error)  # told by whoever waits for it, if anybody still does
+
+    async def _sent(self, job: Job) -> Job | None:
+        """The job with its ticket; ``None`` when the provider refused it, which ended it."""
         routes, model = self.studio.routes, job.request.model
         provider = routes.provider(model)
         with self.studio.blobs.workspace() as folder:
@@ -112,14 +136,20 @@ class Generator:
             order = replace(self._order(job, inputs), result=folder / "result")
             # Where it goes is what the route says now, whoever it was queued for.
             going = replace(job, provider=routes.name(model), estimate=routes.estimate(job.request), set_back=None)
-            sent, job = job.cost_source, await self.studio.send(job, going)
+            sent, job = job.cost_source, await self._announce(job, going)
             given = await self._send(job, provider, order, sent)
             if given is None:
-                return
-            if isinstance(given, Delivered):
-                await self._keep_delivered(job, order.result)
-            job = await self._accepted(job, given)
-        await self._poll(job)
+                return None
+            if isinstance(given, Delivered):  # kept before anything else: there is no asking for it again
+                name = result_name(job.account_id, job.id)
+                await self._insist(job, "its result", lambda: self.studio.blobs.put(name, order.result))
+            return await self._accepted(job, given)
+
+    async def _announce(self, job: Job, going: Job) -> Job:
+        try:
+            return await self.studio.send(job, going)
+        except BudgetExceeded as error:  # its route, and with it its price, was changed while it was queued
+            raise ProviderUnreachable(error.sentence) from error
 
     async def _send(self, job: Job, provider: Provider, order: Order, sent: str | None) -> str | Delivered | None:
         """What the provider gave; ``None`` when the provider said no, which ends the job and costs nothing: unless it
@@ -140,23 +170,25 @@ class Generator:
             log.exception("job %s: the provider's answer to the submission was lost", job.id)
             raise _unknown() from error
 
-    async def _keep_delivered(self, job: Job, result: Path) -> None:
-        """Keep what came with the answer before anything else: there is no asking for it again."""
-        for tries in range(_KEEP_TRIES):
-            try:
-                return await self.studio.blobs.put(result_name(job.account_id, job.id), result)
-            except Unavailable as error:
-                log.warning("what the provider sent for job %s cannot be kept yet: %s", job.id, error.sentence)
-                await asyncio.sleep(_wait(tries))
-        raise OutcomeUnknown("The provider delivered at once and it could not be kept here; free some room first.")
-
     async def _accepted(self, job: Job, given: str | Delivered) -> Job:
         ticket, charged = (_DELIVERED, self._charged(job, given.cost)) if isinstance(given, Delivered) else (given, job)
+        after = replace(charged, state=JobState.WAITING, ticket=ticket, tries=0)
         try:
-            return await self.studio.keep(job, replace(charged, state=JobState.WAITING, ticket=ticket, tries=0))
+            return await self._insist(job, f"its ticket {ticket[:200]}", lambda: self.studio.keep(job, after))
         except LeaseLost:  # it was cancelled meanwhile, or this worker was away too long
-            await self.studio.keep_late_ticket(job, ticket)
+            await self._insist(job, f"its ticket {ticket[:200]}", lambda: self.studio.keep_late_ticket(job, ticket))
             raise
+
+    async def _insist(self, job: Job, what: str, act: Callable[[], Awaitable[T]]) -> T:
+        """Do it, however long the database or the disk is away: what a provider gave is not to be had again."""
+        tries = 0
+        while True:
+            try:
+                return await act()
+            except Unavailable as error:
+                log.warning("job %s: %s cannot be kept yet: %s", job.id, what, error.sentence)
+                await asyncio.sleep(min(_wait(tries), _LONGEST_INSISTING))
+                tries += 1
 
     def _provider(self, job: Job) -> Provider:
         """Who has the job. A route that has gone may come back, with its result: what is paid for waits."""
@@ -166,9 +198,13 @@ class Generator:
             raise Unavailable(f"{error.sentence} The job waits: its provider has it, and may charge for it.") from error
 
     async def _recover(self, job: Job) -> None:
+        """Its worker died while it was sent: with a result that was kept, or nobody knows with what."""
+        if await self.studio.blobs.stat(result_name(job.account_id, job.id)):
+            return await self._poll(await self._accepted(job, Delivered()))
         if not self._provider(job).idempotent:
             raise _unknown()
         await self.studio.put_back(job, replace(job, state=JobState.QUEUED), 0)
+        return None
 
     async def _withdraw(self, job: Job) -> None:
         """Ask the provider of a cancelled job to stop. It was told that it need not: what it does now is its own."""
@@ -213,8 +249,8 @@ class Generator:
 
     def _charged(self, job: Job, cost: Decimal | None, *, known: bool = True) -> Job:
         """With what it cost: as reported, or else by the price list, or else unknown, which is not 0."""
-        if cost is not None:
-            return replace(job, cost=cost, cost_source=REPORTED)
+        if cost is not None and cost.is_finite() and 0 <= cost <= _MOST_DOLLARS:
+            return replace(job, cost=round(cost, 6), cost_source=REPORTED)
         with suppress(ModelUnavailable, BadSetting):  # no route any more: no price list either
             if known and (price := self.studio.routes.price(job.request.model, job.provider)):
                 seconds = job.request.seconds if isinstance(job.request, VideoRequest) else 0
@@ -304,6 +340,8 @@ class Generator:
     def _order(self, job: Job, inputs: Inputs) -> Order:
         request, offers = job.request, self.studio.routes.offers
         model = (offers.videos if isinstance(request, VideoRequest) else offers.images)[request.model]
+        if request.aspect_ratio not in model.sizes:
+            raise ModelUnavailable(f"{model.name} is not made in {request.aspect_ratio} here any more; submit it anew.")
         width, height = model.sizes[request.aspect_ratio]
         return Order(
             job_id=job.id,
@@ -337,7 +375,9 @@ class Generator:
             if self._late(job):
                 await self.studio.fail(job, self._timeout(job))
                 return
-            wait = _sensible(error.retry_after, wait)
+            # What is made already is not left lying for a day because its maker is busy now: it may be gone by then.
+            most = _LONGEST_ASKED if job.state is JobState.QUEUED else _LONGEST_BUSY
+            wait = min(_sensible(error.retry_after, wait), most)
         await self.studio.put_back(job, replace(job, tries=job.tries + 1, set_back=error.sentence), wait)
 
     async def _set_back(self, job: Job) -> None:

@@ -106,7 +106,7 @@ class Omni(Provider):
 
     async def cancel(self, ticket: str) -> Decimal | None:
         """Ask Google to stop; what it charges for what it had done is not told."""
-        await self._vendor.ask(f"v1/{ticket}/cancel", method="POST")
+        await self._vendor.stop(f"v1/{ticket}/cancel", method="POST")
         return None
 
     async def check(self) -> str | None:
