@@ -306,7 +306,9 @@ def load(**told: Any) -> Config:
 def _sentence(error: ValidationError) -> str:
     first = error.errors()[0]
     place = [str(part) for part in first["loc"]]
-    complaint = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    complaint = first["msg"].removeprefix("Value error, ").replace("Input should be", "it should be")
+    if first["type"] == "missing":
+        return f"rushes.toml lacks {'.'.join(place)}; add it."
     if first["type"] == "extra_forbidden":
         return (
             f"rushes.toml has a setting {'.'.join(place)} that Rushes does not know; correct its spelling or remove it."

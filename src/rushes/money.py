@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from rushes.config import Config
-from rushes.errors import Conflict, JobNotFound
+from rushes.errors import Conflict, NotFound
 from rushes.model import UNKNOWN, Job
 from rushes.store import Store, Transaction, budgets, credits, jobs
 
@@ -33,6 +33,12 @@ class Money:
         settings = self.config.providers.get(job.provider)
         return budgets.Limits(settings.budget if settings else None, self.config.account_budget)
 
+    def limit(self, scope: str) -> Decimal | None:
+        """What the settings let a month cost of ``account …`` or ``provider …``."""
+        kind, _, name = scope.partition(" ")
+        settings = self.config.providers.get(name)
+        return self.config.account_budget if kind == "account" else settings.budget if settings else None
+
     async def withdrawn(self, job: Job, cost: Decimal | None) -> None:
         """A cancelled job's provider was asked to stop; ``cost`` is what it said that it charges all the same."""
         async with self.store.write() as tx:
@@ -44,7 +50,7 @@ class Money:
         """Note what an ended job did cost at its provider, as a person found out.
 
         Raises:
-            JobNotFound: there is no such job; Conflict: its cost is known, or it has not ended.
+            NotFound: there is no such job; Conflict: its cost is known, or it has not ended.
         """
         async with self.store.write() as tx:
             job, ended = await self._over(tx, job_id)
@@ -57,7 +63,7 @@ class Money:
         """Go on with a failed job that its provider has: by the ``ticket`` a person found, or the one that was kept.
 
         Raises:
-            JobNotFound, Conflict: as for ``settle``; or no ticket is known.
+            NotFound, Conflict: as for ``settle``; or no ticket is known.
             InsufficientCredits, TooMany: the account has no room for it now.
         """
         async with self.store.write() as tx:
@@ -74,7 +80,7 @@ class Money:
     async def _over(self, tx: Transaction, job_id: str) -> tuple[Job, int]:
         found = await jobs.anyones(tx, job_id)
         if found is None:
-            raise JobNotFound(job_id)
+            raise NotFound(f"There is no job {job_id} here.")
         job, ended = found
         if ended is None:
             raise Conflict("There is nothing to settle: it has not ended.")

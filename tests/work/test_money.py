@@ -17,8 +17,8 @@ from rushes.errors import (
     Conflict,
     ContentRejected,
     InsufficientCredits,
-    JobNotFound,
     LeaseLost,
+    NotFound,
     ProviderUnreachable,
 )
 from rushes.model import JobState, VideoFiles
@@ -227,7 +227,7 @@ async def test_what_is_not_open_is_not_settled(priced: Set) -> None:
         await priced.studio.money.settle(job.id, Decimal(0))
     with pytest.raises(Conflict):
         await priced.studio.money.reopen(job.id, "a ticket")
-    with pytest.raises(JobNotFound):
+    with pytest.raises(NotFound):
         await priced.studio.money.settle("no such job", Decimal(0))
 
 

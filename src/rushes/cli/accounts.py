@@ -87,12 +87,19 @@ def show_costs(data: Path | None, as_json: bool) -> None:
     from rushes.wire import dumps, number
 
     async def purses(studio: Any) -> list[Any]:
-        return await budgets.purses(studio.store, await studio.now())
+        found = await budgets.purses(studio.store, await studio.now())
+        return [(each, studio.money.limit(each.scope) if each.most is None else each.most) for each in found]
 
-    for scope, spent, held, most in in_studio(data, purses):
-        told = {"scope": scope, "spent": number(spent), "held": number(held), "budget": most and number(most)}
-        limit = "" if most is None else f", of ${most:,.2f}"
-        click.echo(dumps(told) if as_json else f"{scope}: ${spent:,.2f} spent, ${held:,.2f} held{limit}")
+    for (scope, spent, held, _), most in in_studio(data, purses):
+        told = {"scope": scope, "spent": number(spent), "held": number(held)}
+        limit = "" if most is None else f", of {_dollars(most)}"
+        line = f"{scope}: {_dollars(spent)} spent, {_dollars(held)} held{limit}"
+        click.echo(dumps({**told, "budget": None if most is None else number(most)}) if as_json else line)
+
+
+def _dollars(amount: Decimal) -> str:
+    """To the cent, and as exactly as it is known where that would be nothing."""
+    return f"${amount:,.2f}" if amount == 0 or amount >= Decimal("0.01") else f"${amount.normalize():f}"
 
 
 def _amount(text: str) -> Decimal:

@@ -122,7 +122,7 @@ def _details(job: JobDetail) -> Iterator[tuple[str, str | None]]:
     yield "model", f"{job.model} ({job.provider})" if job.provider else job.model
     yield "created", moment(job.created)
     yield "credits", "0" if job.state in _FREE else amount(job.credits)
-    cost = "" if job.cost is None else f"${job.cost:,.4f}".rstrip("0").rstrip(".") + ", "
+    cost = "" if job.cost is None else f"${job.cost:,.6f}".rstrip("0").rstrip(".") + ", "
     yield "cost", f"{cost}{job.cost_source}" if job.cost_source else None
     yield job.kind, job.item_id
 

@@ -31,9 +31,12 @@ _UNDER_WAY = ("queued", "in_progress", "processing")
 _MODERATED = ("moderation_blocked", "content_policy_violation", "content_filter")
 
 
+Scalar = str | int | float | bool
+
+
 class _Options(Options):
     inputs: frozenset[Input] = frozenset({Input.FIRST_FRAME})
-    extra: dict[str, str | int | float | bool] = {}
+    extra: dict[str, Scalar] = {}
     """Fields of the server's own (``num_inference_steps``, ``seed`` …), sent with every request as they are."""
 
 
@@ -63,9 +66,9 @@ class OpenAICompatible(Provider):
 
     async def _form(self, order: Order) -> aiohttp.FormData:
         form = aiohttp.FormData(default_to_multipart=True)
-        fields = {"model": self._told.id, "prompt": order.prompt, "seconds": order.seconds}
+        fields: dict[str, Scalar] = {"model": self._told.id, "prompt": order.prompt, "seconds": order.seconds}
         for name, value in {**fields, "size": f"{order.width}x{order.height}", **self._told.extra}.items():
-            form.add_field(name, str(value).lower() if isinstance(value, bool) else str(value))
+            form.add_field(name, _spelled(value))
         if order.inputs.first_frame:
             first = await cover(order.inputs.first_frame, order.width, order.height)
             form.add_field("input_reference", first, filename="first_frame.png", content_type="image/png")
@@ -99,7 +102,7 @@ class OpenAICompatible(Provider):
     async def _edit(self, fields: dict[str, Any], order: Order) -> aiohttp.FormData:
         form, content = aiohttp.FormData(default_to_multipart=True), await read(order.inputs.references[0])
         for name, value in fields.items():
-            form.add_field(name, str(value))
+            form.add_field(name, _spelled(value))
         form.add_field("image", content, filename="reference", content_type=media_type(content))
         return form
 
@@ -159,6 +162,10 @@ def _failure(name: str, told: dict[str, Any]) -> JobFailed:
 
 def _rejected(error: dict[str, Any]) -> ContentRejected:
     return ContentRejected(f"The provider's moderation refused it: {error.get('message') or 'it does not say why'}.")
+
+
+def _spelled(value: Scalar) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _share(progress: Json) -> float | None:

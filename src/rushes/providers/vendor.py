@@ -175,8 +175,10 @@ class Vendor:
             await fetcher.fetch(onward, to, max_bytes=MOST_BYTES, seconds=_DOWNLOAD_SECONDS)
         except InputUnreachable as error:
             raise self._lost(error.status, error.retry_after) from None
-        except (InputBlocked, InputTooLarge) as error:
+        except InputBlocked as error:
             raise ProviderFailed(f"{self.name} delivered what cannot be fetched: {error.sentence}") from None
+        except InputTooLarge:
+            raise self._too_large() from None
         finally:
             await fetcher.close()
 
@@ -211,9 +213,12 @@ class Vendor:
                 await fetch.save(answer, to, MOST_BYTES)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise self._away(error) from None
-        except InputTooLarge as error:
-            raise ProviderFailed(f"{self.name} delivered what cannot be fetched: {error.sentence}") from None
+        except InputTooLarge:
+            raise self._too_large() from None
         return None
+
+    def _too_large(self) -> ProviderFailed:
+        return ProviderFailed(f"{self.name} delivered more than {MOST_BYTES:,} bytes, which is more than is kept here.")
 
     def _shared(self) -> aiohttp.ClientSession:
         loop = asyncio.get_running_loop()
