@@ -210,6 +210,7 @@ def test_inputs_by_picking_pasting_dropping_and_linking(sqlite_server: Server, v
     expect(error(page, "referenceImageUrls")).to_contain_text("“four.png” was left out")
     form.get_by_role("button", name="Remove one.png").click()
     expect(form.locator("li")).to_have_count(2)
+    expect(form.locator("[type=file]"), "the same one can be chosen again").to_have_value("")
     film = tmp_path / "film.mp4"
     make(film)
     choose(page, "Extend")

@@ -57,6 +57,7 @@ def test_going_back_closes_and_arrows_go_on(visit: Visit, sqlite_server: Server)
     expect(page.get_by_role("button", name="Newer")).to_be_disabled()
     page.go_back()
     expect(page.locator("#one")).to_be_hidden()
+    expect(page.get_by_role("link", name="Number 0")).to_be_focused()
     page.go_forward()
     expect(prompt).to_have_text("Number 0")
 
@@ -128,6 +129,11 @@ def test_a_deletion_is_sent_after_ten_seconds(visit: Visit, sqlite_server: Serve
     page.locator(".tile").click()
     page.clock.pause_at("2030-01-01T01:00:00Z")
     page.get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Undo").click()
+    page.clock.run_for(11_000)
+    assert len(listed(sqlite_server, key)) == 1
+    page.locator(".tile").click()
+    page.get_by_role("button", name="Delete").click()
     page.clock.run_for(9500)
     assert len(listed(sqlite_server, key)) == 1
     page.clock.run_for(1000)
@@ -152,13 +158,33 @@ def test_lineage_is_a_strip_that_leads_both_ways(visit: Visit, sqlite_server: Se
     expect(page.locator("#prompt")).to_have_text("The tide turns")
 
 
-@pytest.mark.parametrize("act", ["Continue from last frame", "Extend", "Use as reference", "Again"])
-def test_what_can_be_made_of_it_opens_the_form_filled_in(visit: Visit, sqlite_server: Server, act: str) -> None:
-    page = visit(sqlite_server, stock(sqlite_server, {"prompt": "Waves at dusk, slowly"}))
+@pytest.mark.parametrize(
+    ("kind", "act", "begins", "file"),
+    [
+        ("video", "Continue from last frame", "First frame", "_last_frame.png"),
+        ("video", "Extend", "Extend", ".mp4"),
+        ("video", "Use as reference", "References", "_preview.jpg"),
+        ("video", "Again", "Words", None),
+        ("image", "Make a video of it", "First frame", ".png"),
+        ("image", "Use as reference", "image", ".png"),
+        ("image", "Again", "image", None),
+    ],
+)
+def test_what_can_be_made_of_it_opens_the_form_filled_in(
+    visit: Visit, sqlite_server: Server, kind: str, act: str, begins: str, file: str | None
+) -> None:
+    words = "Waves at dusk, slowly"
+    page = visit(sqlite_server, stock(sqlite_server, {"prompt": words, "kind": kind, "shape": "9:16"}))
     page.locator(".tile").click()
     page.get_by_role("button", name=act).click()
-    expect(page.locator("dialog[open] textarea").first).to_have_value("Waves at dusk, slowly")
-    shot(page, f"make-{act.split()[0].lower()}")
+    form = page.locator("dialog.make")
+    expect(form.locator("textarea")).to_have_value(words)
+    for chosen in (begins, "9:16"):
+        expect(form.get_by_role("radio", name=re.compile(rf"^{chosen}( |$)"))).to_be_checked()
+    expect(form.locator("li")).to_have_count(1 if file else 0)
+    if file:
+        expect(form.locator("li span")).to_have_text(re.compile(rf"{re.escape(file)}$"))
+    shot(page, f"make-{act.split()[0].lower()}-{kind}")
 
 
 def test_whoever_presses_quickly_loses_nothing(visit: Visit, sqlite_server: Server) -> None:
@@ -173,8 +199,7 @@ def test_whoever_presses_quickly_loses_nothing(visit: Visit, sqlite_server: Serv
     for _ in range(4):
         page.keyboard.press(",")
     assert abs(before - player.evaluate("video => video.currentTime") - 4 / 24) < 0.03
-    page.keyboard.press("ArrowRight")
-    page.keyboard.press("ArrowRight")
+    page.evaluate("[1, 2].forEach(() => document.querySelector('#older').click())")
     expect(page.locator("#prompt")).to_have_text("Number 2")
     page.evaluate("[1, 2].forEach(() => document.querySelector('#close').click())")
     expect(page.locator("#one")).to_be_hidden()

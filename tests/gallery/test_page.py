@@ -38,9 +38,10 @@ def test_a_key_is_asked_for_once_and_kept(visit: Visit, sqlite_server: Server) -
     field.press("Enter")
     expect(page.get_by_role("alert")).to_have_text("This key is not right, or it was revoked.")
     expect(field).to_have_value("rsh_not_a_key")
+    assert page.evaluate("localStorage.getItem('rushes.key')") is None
     shot(page, "sign-in-wrong")
     page.keyboard.press("Escape")
-    expect(page.locator("#sign-in")).to_be_visible()
+    assert page.evaluate("document.querySelector('#sign-in').open")
     field.fill(key)
     field.press("Enter")
     expect(page.locator(".tile")).to_have_count(1)

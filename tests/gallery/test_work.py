@@ -118,9 +118,14 @@ def test_it_asks_often_only_while_there_is_something_to_see(sqlite_server: Serve
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url) if "state=queued" in request.url else None)
     page.wait_for_load_state("networkidle")
-    page.clock.install()
+    page.clock.install(time="2030-01-01T00:00:00Z")
+    page.reload()
+    page.wait_for_load_state("networkidle")
+    page.clock.pause_at("2030-01-01T01:00:00Z")
     asked.clear()
-    page.clock.run_for(8000)
+    for _ in range(4):
+        page.clock.run_for(2000)
+        page.wait_for_load_state("networkidle")
     assert len(asked) <= 1
     job_id = submit(sqlite_server, key, SLOW)
     page.evaluate(
