@@ -251,7 +251,7 @@ async def test_what_a_step_says_is_kept(database: Store) -> None:
 
 
 @pytest.mark.parametrize("error", [ProviderFailed("It broke; try again."), Cancelled("You cancelled it.")])
-async def test_a_job_that_ended_is_never_claimed_and_drops_its_ticket(
+async def test_a_job_that_failed_is_never_claimed_and_keeps_its_ticket(
     studio: Studio, error: ProviderFailed | Cancelled
 ) -> None:
     account_id = await new_account(studio.store)
@@ -262,7 +262,7 @@ async def test_a_job_that_ended_is_never_claimed_and_drops_its_ticket(
     assert await claim(studio.store, "other") == []
     row = await jobs.get(studio.store, account_id, job.id)
     assert row is not None
-    assert (row.state, row.owner, row.ticket, row.progress) == (JobState.FAILED, None, None, None)
+    assert (row.state, row.owner, row.ticket, row.progress) == (JobState.FAILED, None, job.ticket, None)
     assert (row.error_code, row.error_message) == (error.code, error.sentence)
     with pytest.raises(LeaseLost):
         await studio.held(job)
