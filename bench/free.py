@@ -5,24 +5,22 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from rushes.providers import Done, Order
+from rushes.providers import Done, Order, Provider, Setup
 
 HOLD = "hold this one"
 """A prompt whose first download never ends, and whose second is quick: its worker has to be replaced."""
 
 
-class Free:
+class Free(Provider):
     """Routed by its dotted path, with ``clip`` (the MP4) and ``notes`` (a folder to say in what has happened)."""
 
     idempotent = True
 
-    def __init__(self, options: Mapping[str, Any]) -> None:
-        self._clip = Path(options["clip"])
-        self._notes = Path(options["notes"])
+    def __init__(self, setup: Setup) -> None:
+        self._clip = Path(setup.options["clip"])
+        self._notes = Path(setup.options["notes"])
         self._note(f"up-{os.getpid()}")
 
     async def submit(self, order: Order) -> str:

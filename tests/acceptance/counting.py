@@ -6,22 +6,20 @@ import os
 import random
 import shutil
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from rushes import ids
-from rushes.providers import Done, Order, Pending, Refused
+from rushes.providers import Done, Order, Pending, Provider, Refused, Setup
 
 
-class Counting:
+class Counting(Provider):
     """Options: ``log`` (the file of submissions) and ``clip`` (the MP4 that every order gets)."""
 
     idempotent = False
 
-    def __init__(self, options: Mapping[str, Any]) -> None:
-        self._log = Path(options["log"])
-        self._clip = Path(options["clip"])
+    def __init__(self, setup: Setup) -> None:
+        self._log = Path(setup.options["log"])
+        self._clip = Path(setup.options["clip"])
 
     async def submit(self, order: Order) -> str:
         """Accept, then answer: a kill in between is what makes an outcome unknown."""
