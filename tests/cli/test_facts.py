@@ -126,7 +126,7 @@ def test_a_filter_that_would_be_passed_over_is_refused(vendor: Desk) -> None:
         ("rushes generate --aspect-ratio 9", ["9:16"]),
         ("rushes generate --style v", ["vintage"]),
         ("rushes jobs list --state co", ["collecting", "completed"]),
-        ("rushes jobs s", ["show"]),
+        ("rushes jobs s", ["settle", "show"]),
     ],
 )
 def test_what_was_begun_is_ended(tmp_path: Path, words: str, told: list[str]) -> None:
