@@ -139,7 +139,7 @@ def _told_if_short(ticket: Ticket, device: str) -> Iterator[None]:
 
     try:
         yield
-    except Exception as error:
+    except Exception as error:  # out of memory is told as such, whatever class it comes in; all else goes on up
         if not pipelines.is_want_of_memory(error):
             raise
         log.exception("out of memory")
