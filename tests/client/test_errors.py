@@ -35,7 +35,7 @@ def coded(code: str) -> dict[str, object]:
         (401, {"message": "Unauthorized"}, errors.Unauthorized, "UNAUTHORIZED"),
         (403, {"message": "Forbidden"}, errors.Unauthorized, "UNAUTHORIZED"),
         (402, coded("INSUFFICIENT_CREDITS"), errors.InsufficientCredits, "INSUFFICIENT_CREDITS"),
-        (402, coded("BUDGET_EXCEEDED"), errors.InsufficientCredits, "BUDGET_EXCEEDED"),
+        (402, coded("BUDGET_EXCEEDED"), errors.BudgetExceeded, "BUDGET_EXCEEDED"),
         (404, {"message": "Not Found"}, errors.NotFound, "NOT_FOUND"),
         (
             404,
