@@ -30,6 +30,8 @@ class VideoModel:
     credits_per_second: Decimal
     inputs: frozenset[Input] = frozenset(Input)
     most_references: int = 3
+    needs_input: bool = False
+    """Whether it makes nothing from words alone."""
 
     @property
     def aspect_ratios(self) -> tuple[str, ...]:

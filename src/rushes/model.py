@@ -162,6 +162,8 @@ class Job:
     progress: float | None = None
     position: int | None = None
     """Its place in the provider's queue."""
+    source: str | None = None
+    """What is known of the video that its provider goes on from, as :class:`rushes.media.Source` writes it."""
     set_back: str | None = None
     """The sentence of the last set-back, while the job waits for it to pass."""
     error_code: str | None = None

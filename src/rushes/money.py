@@ -59,8 +59,9 @@ class Money:
             await budgets.correct(tx, replace(job, cost=None, cost_source=UNKNOWN), ended, cost)
         return job
 
-    async def reopen(self, job_id: str, ticket: str | None) -> Job:
+    async def reopen(self, job_id: str, ticket: str | None) -> str | None:
         """Go on with a failed job that its provider has: by the ``ticket`` a person found, or the one that was kept.
+        The ticket that was known before.
 
         Raises:
             NotFound, Conflict: as for ``settle``; or no ticket is known.
@@ -70,12 +71,11 @@ class Money:
             job, ended = await self._over(tx, job_id)
             if not (ticket := ticket or job.ticket):
                 raise Conflict("No ticket of it is known here; look for it at the provider and give it: --ticket.")
-            reopened = await jobs.reopen(tx, job_id, ticket)
-            if reopened is None:
+            if not await jobs.reopen(tx, job_id, ticket):
                 raise Conflict("Only a job that failed can go on.")
             await credits.hold(tx, job, self.config.credits_per_month, self.config.jobs_per_account)
             await budgets.reopen(tx, job, ended)
-        return reopened
+        return job.ticket
 
     async def _over(self, tx: Transaction, job_id: str) -> tuple[Job, int]:
         found = await jobs.anyones(tx, job_id)

@@ -358,7 +358,9 @@ def model(model: VideoModel | ImageModel, provider: str | None) -> dict[str, Any
     if isinstance(model, VideoModel):
         inputs = [name for name, taken in VIDEO_INPUTS.items() if taken in model.inputs]
         durations = [f"{seconds}s" for seconds in model.durations]
-        return {**told, "durations": durations, "creditsPerSecond": number(model.credits_per_second), "inputs": inputs}
+        credits = number(model.credits_per_second)
+        told |= {"durations": durations, "creditsPerSecond": credits, "inputs": inputs}
+        return {**told, "needsInput": model.needs_input}
     inputs = ["referenceImageUrl"] if model.takes_reference else []
     return {**told, "styles": list(STYLES), "credits": number(model.credits), "inputs": inputs}
 

@@ -19,7 +19,7 @@ MODELS = "/aistudio/models"
 IMAGES = "/aistudio/images"
 VIDEO_KEYS = [
     *("model", "kind", "configured", "provider", "aspectRatios", "sizes"),
-    *("durations", "creditsPerSecond", "inputs"),
+    *("durations", "creditsPerSecond", "inputs", "needsInput"),
 ]
 IMAGE_KEYS = [
     *("model", "kind", "configured", "provider", "aspectRatios", "sizes"),
@@ -88,6 +88,7 @@ def test_a_model_of_videos_says_what_it_can_be_asked_for(api: httpx2.Client) -> 
     assert model["sizes"] == {"16:9": [1920, 1080], "9:16": [1080, 1920]}
     assert json.dumps(model["creditsPerSecond"]) == "10"
     assert model["inputs"] == ["firstFrameImageUrl", "extendVideoUrl", "referenceImageUrls"]
+    assert model["needsInput"] is False
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,14 @@ MODELS = {
         "sizes": {"1:1": [640, 640]},
         "durations": [3],
     },
+    "still-to-film": {
+        "provider": "fal",
+        "id": "acme/still-to-film",
+        "first_frame": {"endpoint": "acme/still-to-film", "sends": {"image_url": "first_frame"}},
+        "sizes": {"1:1": [640, 640]},
+        "durations": [3],
+        "credits_per_second": 1,
+    },
     "flux-schnell": {"provider": "fal"},
 }
 LINK = "https://pictures.example/one.png"
@@ -76,3 +84,10 @@ def test_an_input_that_the_route_does_not_take_is_named(
 def test_a_routes_own_sizes_and_lengths_are_what_can_be_asked_for(api: httpx2.Client) -> None:
     assert list(refused(api, model="veo3.1_fast", aspectRatio="16:9", duration="8s")) == ["aspectRatio", "duration"]
     assert refused(api, model="veo3.1_fast", aspectRatio="1:1", duration="3s") == {}
+
+
+def test_a_model_that_makes_nothing_from_words_alone_says_what_it_needs(api: httpx2.Client) -> None:
+    models = {each["model"]: each for each in api.get("/aistudio/models").json()["items"]}
+    assert [name for name, model in models.items() if model.get("needsInput")] == ["still-to-film"]
+    assert list(refused(api, model="still-to-film")) == ["firstFrameImageUrl"]
+    assert refused(api, model="still-to-film", firstFrameImageUrl=LINK) == {}

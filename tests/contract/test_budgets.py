@@ -133,10 +133,10 @@ class Purses(RuleBasedStateMachine):
             assert row
             if row.state is not JobState.FAILED:
                 return
-            job = self.do(self.studio.money.reopen(asked, "a ticket"))
+            self.do(self.studio.money.reopen(asked, "a ticket"))
             month, counted = self.unsettled.pop(asked)
             self.count(month, -counted)
-            self.open[asked] = PRICES[job.request.model]
+            self.open[asked] = PRICES[row.request.model]
 
     @rule()
     def turn_the_page(self) -> None:

@@ -72,6 +72,26 @@ def make(
     return path
 
 
+STEP_OF_FILM = 3
+"""Greys between one frame of the film and the next."""
+
+
+def film(path: Path, first: int, frames: int, **how: Any) -> Path:
+    """A stretch of one film in which every frame is a little lighter than the one before (0 to 78), as :func:`make`
+    writes it.
+    """
+
+    def lighter(number: int, width: int, height: int) -> Picture:
+        return np.full((height, width, 3), film_grey(first + number), np.uint8)
+
+    return make(path, frames=frames, picture=lighter, **how)
+
+
+def film_grey(number: int) -> int:
+    """The grey of the film's frame ``number``."""
+    return 16 + STEP_OF_FILM * number
+
+
 def _sharp(codec: str, b_frames: int) -> dict[str, str]:
     if codec != "libx264":
         return {}

@@ -157,6 +157,13 @@ async def test_lengths_that_an_endpoint_fixes(
     assert fake.last("create").json["duration"] == sent
 
 
+def test_what_is_made_is_what_is_reckoned_with(make: Make) -> None:
+    """The budget holds, and the price list charges, for what an endpoint makes of what was asked."""
+    veo = make("veo3.1")
+    assert [veo.seconds(4, begins) for begins in (None, Input.FIRST_FRAME, Input.REFERENCES)] == [4, 4, 8]
+    assert make("pixverse5.5").seconds(10, Input.EXTEND_VIDEO) == 8
+
+
 async def test_a_style_is_told_in_words(fake: FalServer, make: Make) -> None:
     await make("seedream3.0").submit(order("seedream3.0", style="vintage"))
     assert fake.last("create").json["prompt"] == "a red fox in snow (vintage style)"

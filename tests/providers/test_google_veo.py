@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from rushes.catalogue import Input
 from rushes.errors import BadSetting, ContentRejected, JobFailed, ModelUnavailable, ProviderFailed, ProviderUnreachable
 from rushes.providers import Done, Inputs, Refused
 from rushes.providers.google import Google
@@ -93,7 +94,13 @@ async def test_a_video_is_continued_by_the_seven_seconds_that_veo_adds(
     asked = fake.last("create").json
     video = {"bytesBase64Encoded": base64.b64encode(FILM).decode(), "mimeType": "video/mp4"}
     assert asked["instances"] == [{"prompt": "a red fox", "video": video}]
-    assert asked["parameters"]["durationSeconds"] == 7
+    assert asked["parameters"]["durationSeconds"] == provider.seconds(8, Input.EXTEND_VIDEO) == 7
+
+
+async def test_with_references_a_video_has_eight_seconds(fake: VeoServer, provider: Google, tmp_path: Path) -> None:
+    await provider.submit(order(seconds=4, inputs=Inputs(references=(picture(tmp_path / "1"),))))
+    assert fake.last("create").json["parameters"]["durationSeconds"] == provider.seconds(4, Input.REFERENCES) == 8
+    assert provider.seconds(4, Input.FIRST_FRAME) == provider.seconds(4, None) == 4
 
 
 @pytest.mark.parametrize(("size", "resolution"), [((1280, 720), "720p"), ((3840, 2160), "4k"), ((960, 540), None)])

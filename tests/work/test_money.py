@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import io
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from rushes import model
 from rushes.errors import (
@@ -21,10 +19,9 @@ from rushes.errors import (
     NotFound,
     ProviderUnreachable,
 )
-from rushes.model import JobState, VideoFiles
+from rushes.model import JobState
 from rushes.providers import Delivered, Done, Pending, Refused
 from rushes.store import budgets
-from rushes.store.library import VIDEOS
 from rushes.work.sweep import sweep
 from tests.work.conftest import DAY_MS, SCRIPTED, Set, opened
 
@@ -467,19 +464,3 @@ async def test_a_job_is_polled_where_it_was_sent_whatever_the_route_says_now(
         row = await after.end(job)
         assert (row.state, row.provider) == (JobState.COMPLETED, SCRIPTED)
         assert (after.provider.count("submit"), after.provider.count("download")) == (0, 1)
-
-
-async def test_a_provider_that_cannot_go_on_from_a_video_opens_with_its_last_frame(
-    tmp_path: Path, database_url: str | None, clip: bytes
-) -> None:
-    """Contract B6: it opens on the source's last frame."""
-    async with opened(tmp_path / "data", database_url, clip, route={"inputs": ["first_frame"]}) as on:
-        made = await on.end(await on.submit())
-        entry = await VIDEOS.entry(on.studio.store, made.account_id, made.item_id)
-        assert entry
-        await on.end(
-            await on.submit(extend_video_url=f"http://a.example/{VideoFiles(made.account_id, entry.file_id).video}")
-        )
-        assert on.provider.orders[-1].inputs.extend_video is None
-        with Image.open(io.BytesIO(on.provider.opening)) as opening:
-            assert opening.size == (64, 112)

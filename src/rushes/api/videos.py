@@ -12,6 +12,7 @@ from rushes import wire
 from rushes.api.bodies import Url, context, one_of, wrong
 from rushes.api.queue import ItemBody, queue
 from rushes.catalogue import DEFAULT_VIDEO_MODEL, VideoModel
+from rushes.errors import InvalidBody
 from rushes.model import VideoRequest
 
 _INPUTS = wire.VIDEO_INPUTS
@@ -55,7 +56,15 @@ class VideoBody(ItemBody[VideoModel]):
         return value
 
     def request(self, model: VideoModel) -> VideoRequest:
-        """The request with the model's defaults filled in."""
+        """The request with the model's defaults filled in.
+
+        Raises:
+            InvalidBody: the model makes nothing from words alone.
+        """
+        if model.needs_input and not any(getattr(self, name) for name in _INPUTS):
+            takes = [name for name, taken in _INPUTS.items() if taken in model.inputs]
+            complaint = f"is required by {model.name} on this server: it makes nothing from words alone"
+            raise InvalidBody(f"A field of the body is missing: {takes[0]}.", {takes[0]: complaint})
         return VideoRequest(
             prompt=self.prompt,
             model=model.name,

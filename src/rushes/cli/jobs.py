@@ -161,5 +161,7 @@ def settle_job(job: str, collect: bool, ticket: str | None, cost: Decimal | None
         in_studio(data, lambda studio: studio.money.settle(job, cost))
         click.echo(f"settled at ${cost:f}", err=True)
     else:
-        in_studio(data, lambda studio: studio.money.reopen(job, ticket))
+        known = in_studio(data, lambda studio: studio.money.reopen(job, ticket))
+        if known and known != (ticket or known):
+            click.echo(f"The ticket that was known until now was {known}", err=True)
         click.echo(f"It goes on; `rushes jobs show {job} --wait` tells how.", err=True)

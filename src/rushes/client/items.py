@@ -164,6 +164,8 @@ class Model:
     credits: float
     """AI credits a second of video, or an image."""
     inputs: tuple[str, ...]
+    needs_input: bool
+    """Whether one of them must come along: nothing is made from words alone."""
     json: Json = field(repr=False)
 
 
@@ -314,6 +316,7 @@ def model(told: Json) -> Model:
         durations=_texts(told, "durations"),
         credits=_number(told, "creditsPerSecond" if "creditsPerSecond" in told else "credits"),
         inputs=_texts(told, "inputs"),
+        needs_input=bool(told.get("needsInput")),
         json=told,
     )
 

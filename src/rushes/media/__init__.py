@@ -4,9 +4,23 @@ Importing this is cheap: PyAV and Pillow are imported where they are used, in th
 """
 
 from rushes.media.arrival import Arrival, Examiner
+from rushes.media.continuation import Source, new_part, source
 from rushes.media.isolate import isolated
 from rushes.media.picture import picture
 from rushes.media.probe import Facts, ImageFacts, image
 from rushes.media.stills import last_frame, stills
 
-__all__ = ["Arrival", "Examiner", "Facts", "ImageFacts", "image", "isolated", "last_frame", "picture", "stills"]
+__all__ = [
+    "Arrival",
+    "Examiner",
+    "Facts",
+    "ImageFacts",
+    "Source",
+    "image",
+    "isolated",
+    "last_frame",
+    "new_part",
+    "picture",
+    "source",
+    "stills",
+]

@@ -63,6 +63,18 @@ async def join(clips: Sequence[Path], to: Path, *, seconds: float = 1800) -> Joi
     return joined
 
 
+def cut(clip: Path, to: Path, seconds: float) -> None:
+    """Write what follows the first ``seconds`` of a clip, encoded anew, in this process: it opens on the last frame of
+    what is left away.
+    """
+    with _clip(clip) as opened:
+        before = max(round(seconds * float(opened.rate)) - 1, 0)
+    with _written(to) as mp4:
+        writer = _Writer(mp4, [clip])
+        writer.write(clip, skip=before)
+        writer.close()
+
+
 def concatenate(clips: Sequence[Path], to: Path) -> Joined:
     """What :func:`join` does, in this process."""
     if _are_alike(clips):

@@ -48,6 +48,11 @@ class Inputs:
     extend_video: Path | None = None
     references: tuple[Path, ...] = ()
 
+    @property
+    def begins(self) -> Input | None:
+        """Which of them there is; ``None``: words alone."""
+        return next((each for each in Input if getattr(self, each)), None)
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -114,6 +119,8 @@ class Capabilities:
     """Pixels (width, height) by aspect ratio, default first; ``None``: what the catalogue says."""
     durations: tuple[int, ...] | None = None
     """Seconds, default first; likewise."""
+    needs_input: bool = False
+    """Whether a video is made from words alone never: one of the ``inputs`` must come along."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +188,12 @@ class Provider(ABC):
     @abstractmethod
     def __init__(self, setup: Setup) -> None:
         """Raises :class:`~rushes.errors.BadSetting` for an option it does not know or a key that is missing."""
+
+    def seconds(self, asked: int, begins: Input | None) -> int:
+        """How long a video is made, and charged for, when ``asked`` seconds are to begin with that input, or with words
+        alone.
+        """
+        return asked
 
     @abstractmethod
     async def submit(self, order: Order) -> str | Delivered:

@@ -77,7 +77,12 @@ class Endpoints(Options):
     def capabilities(self) -> Capabilities:
         """It takes what it has an endpoint for, unless it says itself what it does."""
         takes = self.inputs or frozenset(each for each in self.endpoints if each)
-        return Capabilities(takes, self.most_references, self.sizes, self.durations)
+        return Capabilities(takes, self.most_references, self.sizes, self.durations, needs_input=self.text is None)
+
+    def seconds(self, asked: int, begins: Input | None) -> int:
+        """What the endpoint makes of so many."""
+        endpoint = self.endpoints.get(begins)
+        return endpoint.seconds(asked) if endpoint else asked
 
     def place(self, order: Order) -> Endpoint:
         """Where an order goes.
@@ -85,7 +90,7 @@ class Endpoints(Options):
         Raises:
             ProviderFailed: there is no endpoint for what it begins with.
         """
-        begins = next((each for each in Input if getattr(order.inputs, each)), None)
+        begins = order.inputs.begins
         if endpoint := self.endpoints.get(begins):
             return endpoint
         what = "words alone" if begins is None else begins.replace("_", " ")

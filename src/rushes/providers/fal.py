@@ -20,6 +20,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import Field, PositiveInt
 from yarl import URL
 
+from rushes.catalogue import Input
 from rushes.errors import (
     ContentRejected,
     InputNotAnImage,
@@ -115,6 +116,10 @@ class Fal(Provider):
         self._api = Vendor(_NAME, self._told.api_url, key)
         self._rest = Vendor(_NAME, self._told.rest_url, key)
         self._cdn = Vendor(_NAME, self._told.cdn_url, {})  # it takes leave given by the one before, no key
+
+    def seconds(self, asked: int, begins: Input | None) -> int:
+        """What its endpoint makes of so many."""
+        return self._told.seconds(asked, begins)
 
     async def submit(self, order: Order) -> str:
         """Put it in line."""

@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 from pydantic import Field
 
+from rushes.catalogue import Input
 from rushes.errors import ContentRejected, InputTooLarge, JobFailed, ProviderFailed, ProviderUnreachable
 from rushes.model import Kind
 from rushes.providers import Done, Order, Pending, Provider, Refused, Setup
@@ -59,6 +60,10 @@ class Replicate(Provider):
             judge=_judge,
             allow_private_hosts=setup.allow_private_hosts,
         )
+
+    def seconds(self, asked: int, begins: Input | None) -> int:
+        """What its endpoint makes of so many."""
+        return self._told.seconds(asked, begins)
 
     async def submit(self, order: Order) -> str:
         """Ask for a prediction. Moderation may end it before it begins."""

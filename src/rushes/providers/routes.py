@@ -90,8 +90,23 @@ class Routes:
     def estimate(self, request: Request) -> Decimal | None:
         """What a request is expected to cost, in dollars; ``None``: nobody knows."""
         price = self.price(request.model)
-        seconds = request.seconds if isinstance(request, VideoRequest) else 0
-        return None if price is None else price.of(seconds)
+        return None if price is None else price.of(self.seconds(request))
+
+    def seconds(self, request: Request, name: str | None = None) -> int:
+        """How much video is made for a request, and charged for, at its provider or at that of the ``name``; 0 for an
+        image.
+        """
+        if not isinstance(request, VideoRequest):
+            return 0
+        return self.provider(request.model, name or None).seconds(request.seconds, self._begins(request))
+
+    def _begins(self, request: VideoRequest) -> Input | None:
+        if request.extend_video_url:
+            can = Input.EXTEND_VIDEO in self.takes(request.model)
+            return Input.EXTEND_VIDEO if can else Input.FIRST_FRAME
+        if request.first_frame_image_url:
+            return Input.FIRST_FRAME
+        return Input.REFERENCES if request.reference_image_urls else None
 
     @cached_property
     def offers(self) -> Offers:
@@ -150,6 +165,7 @@ class Routes:
             durations=model.durations if route.durations else can.durations or model.durations,
             inputs=self.takes(model.name) | self._by_last_frame(model.name),
             most_references=can.most_references,
+            needs_input=can.needs_input,
         )
 
     def _image(self, model: ImageModel) -> ImageModel:

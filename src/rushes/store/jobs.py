@@ -14,7 +14,7 @@ from rushes.paging import SortKey
 from rushes.store import Row, Rows, Transaction
 
 _COLUMNS = """id, account_id, item_id, kind, request, credits, state, created, origin, cost,
-    provider, estimate, cost_source, owner, attempt, tries, ticket, submitted, progress, position, set_back,
+    provider, estimate, cost_source, owner, attempt, tries, ticket, submitted, progress, position, source, set_back,
     error_code, error_message"""
 _ADD = """
 INSERT INTO jobs (id, account_id, item_id, kind, request, credits, state, created, origin, provider, estimate,
@@ -37,8 +37,8 @@ _HELD = "id = :id AND owner = :owner AND attempt = :attempt"
 _RENEW = f"UPDATE jobs SET run_at = :lease_end WHERE {_HELD} RETURNING id"  # noqa: S608
 _STEP = f"""
 UPDATE jobs SET state = :state, owner = :keeper, run_at = :run_at, tries = :tries, ticket = :ticket,
-    submitted = :submitted, progress = :progress, position = :position, set_back = :set_back, item_id = :item_id,
-    provider = :provider, estimate = :estimate, cost = :cost, cost_source = :cost_source,
+    submitted = :submitted, progress = :progress, position = :position, source = :source, set_back = :set_back,
+    item_id = :item_id, provider = :provider, estimate = :estimate, cost = :cost, cost_source = :cost_source,
     error_code = :error_code, error_message = :error_message,
     ended = CASE WHEN CAST(:ended AS BIGINT) IS NULL THEN NULL ELSE coalesce(ended, CAST(:ended AS BIGINT)) END
 WHERE {_HELD} AND state = :before RETURNING id
@@ -171,6 +171,7 @@ async def step(tx: Transaction, before: Job, after: Job, run_at: int | None) -> 
         submitted=after.submitted,
         progress=after.progress,
         position=after.position,
+        source=after.source,
         set_back=after.set_back,
         provider=after.provider,
         estimate=_text(after.estimate),
@@ -190,8 +191,9 @@ async def ended(tx: Transaction, before: Job, after: Job) -> Job:
     """Move a held job to its end: nobody holds it, and what was only needed on the way is dropped; the ticket
     of one that failed stays: it may be the way to what was paid for.
     """
-    ticket = after.ticket if after.state is JobState.FAILED else None
-    after = replace(after, owner=None, ticket=ticket, progress=None, position=None, set_back=None)
+    after = replace(after, owner=None, progress=None, position=None, set_back=None)
+    if after.state is not JobState.FAILED:
+        after = replace(after, ticket=None, source=None)
     return await step(tx, before, after, run_at=None)
 
 

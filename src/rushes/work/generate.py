@@ -132,10 +132,11 @@ class Generator:
         routes, model = self.studio.routes, job.request.model
         provider = routes.provider(model)
         with self.studio.blobs.workspace() as folder:
-            inputs = await self.inputs.gather(job, folder, extends=Input.EXTEND_VIDEO in routes.takes(model))
+            inputs, source = await self.inputs.gather(job, folder, extends=Input.EXTEND_VIDEO in routes.takes(model))
             order = replace(self._order(job, inputs), result=folder / "result")
             # Where it goes is what the route says now, whoever it was queued for.
             going = replace(job, provider=routes.name(model), estimate=routes.estimate(job.request), set_back=None)
+            going = replace(going, source=str(source) if source else None)
             sent, job = job.cost_source, await self._announce(job, going)
             given = await self._send(job, provider, order, sent)
             if given is None:
@@ -253,7 +254,7 @@ class Generator:
             return replace(job, cost=round(cost, 6), cost_source=REPORTED)
         with suppress(ModelUnavailable, BadSetting):  # no route any more: no price list either
             if known and (price := self.studio.routes.price(job.request.model, job.provider)):
-                seconds = job.request.seconds if isinstance(job.request, VideoRequest) else 0
+                seconds = self.studio.routes.seconds(job.request, job.provider)
                 return replace(job, cost=price.of(seconds), cost_source=price.table)
         return replace(job, cost=None, cost_source=UNKNOWN)
 
@@ -302,6 +303,7 @@ class Generator:
 
     async def _video(self, job: Job, files: VideoFiles, result: Path) -> Video:
         assert isinstance(job.request, VideoRequest)  # noqa: S101  (for the type checker: its files say so)
+        await self._leave_source_away(job, result)
         facts = await media.stills(result, result.parent)
         return Video(
             id=job.item_id,
@@ -314,6 +316,18 @@ class Generator:
             height=facts.height,
             seconds=facts.seconds,
         )
+
+    async def _leave_source_away(self, job: Job, result: Path) -> None:
+        """Some providers answer an extension with the whole, and an item is the new part only."""
+        new = result.with_name("new.mp4")
+        if job.source and await media.new_part(result, media.Source.read(job.source), self._seconds(job), new):
+            new.replace(result)
+
+    def _seconds(self, job: Job) -> int:
+        """How long the video is that was ordered; a route that has gone says nothing about that any more."""
+        with suppress(ModelUnavailable, BadSetting):
+            return self.studio.routes.seconds(job.request, job.provider)
+        return job.request.seconds if isinstance(job.request, VideoRequest) else 0
 
     async def _image(self, job: Job, files: ImageFiles, result: Path, picture: Path) -> Image:
         assert not isinstance(job.request, VideoRequest)  # noqa: S101

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from rushes import media
 from rushes.config import Config
@@ -26,7 +26,12 @@ _OWN_PATH = re.compile(
 
 _PORTS = {"http": ":80", "https": ":443"}
 
-Check = Callable[[Path], Awaitable[object]]
+
+class Gathered(NamedTuple):
+    """A request's inputs, and what is to be known later of the video that the provider itself goes on from."""
+
+    inputs: Inputs
+    source: media.Source | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,7 @@ class InputFiles:
     studio: Studio
     fetcher: Fetcher
 
-    async def gather(self, job: Job, folder: Path, *, extends: bool = True) -> Inputs:
+    async def gather(self, job: Job, folder: Path, *, extends: bool = True) -> Gathered:
         """Every input of a job as a local file. Where the provider cannot go on from a video (``extends``), it opens
         with the video's last frame instead.
 
@@ -45,15 +50,17 @@ class InputFiles:
         """
         request = job.request
         if not isinstance(request, VideoRequest):
-            return Inputs(references=await self._references(job, request.input_urls, folder))
-        first, extend = request.first_frame_image_url, request.extend_video_url
-        if extend and not extends:
-            video = await self._video(job, extend, folder / "extend_video")
-            return Inputs(first_frame=video.with_suffix(".png"))
-        return Inputs(
-            first_frame=await self._image(job, first, folder / "first_frame") if first else None,
-            extend_video=await self._video(job, extend, folder / "extend_video") if extend else None,
-            references=await self._references(job, request.reference_image_urls, folder),
+            return Gathered(Inputs(references=await self._references(job, request.input_urls, folder)))
+        if request.extend_video_url:
+            video, still = folder / "extend_video", folder / "last_frame.png"
+            source = await self._video(job, request.extend_video_url, video, still)
+            return Gathered(Inputs(extend_video=video), source) if extends else Gathered(Inputs(first_frame=still))
+        first = request.first_frame_image_url
+        return Gathered(
+            Inputs(
+                first_frame=await self._image(job, first, folder / "first_frame") if first else None,
+                references=await self._references(job, request.reference_image_urls, folder),
+            )
         )
 
     def parents(self, job: Job) -> frozenset[str]:
@@ -75,16 +82,15 @@ class InputFiles:
             raise InputNotAnImage(f"{complaint} Send a whole PNG, JPEG or WebP.") from error
         return to
 
-    async def _video(self, job: Job, url: str, to: Path) -> Path:
+    async def _video(self, job: Job, url: str, to: Path, still: Path) -> media.Source:
         await self._bring(job, url, to, self.studio.config.input_video_bytes)
         try:
-            await media.last_frame(to, to.with_suffix(".png"))
+            return await media.source(to, still)
         except TooManyPixels as error:
             raise InputTooLarge(f"{_shown(url)} is too large: {error.sentence} Send a smaller one.") from error
         except Unreadable as error:
             complaint = f"{_shown(url)} is not a video we can continue: {error.sentence}"
             raise InputNotAVideo(f"{complaint} Send a whole MP4 or MOV.") from error
-        return to
 
     async def _bring(self, job: Job, url: str, to: Path, max_bytes: int) -> None:
         own = own_file(url, self.studio.config, job.origin)

@@ -293,8 +293,9 @@ def _model() -> Schema:
         "styles": listed({"type": "string"}, "The styles of an image."),
         "credits": number("What an image costs, in AI credits."),
         "inputs": listed({"type": "string"}, "The fields of a request that name inputs, which it takes."),
+        "needsInput": {"type": "boolean", "description": "Whether a video needs one of them: words alone make none."},
     }
-    only_one_kind = ("durations", "creditsPerSecond", "styles", "credits")
+    only_one_kind = ("durations", "creditsPerSecond", "needsInput", "styles", "credits")
     return record("What a model can be asked for.", properties, only_one_kind)
 
 

@@ -82,7 +82,8 @@ class Options(Known):
     @property
     def capabilities(self) -> Capabilities:
         """What the model can be asked for."""
-        return Capabilities(self.family.inputs | self.inputs, 0, self.sizes, self.durations)
+        takes = self.family.inputs | self.inputs
+        return Capabilities(takes, 0, self.sizes, self.durations, needs_input=self.family.needs_picture)
 
     @property
     def is_folder(self) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
+from rushes.catalogue import Input
 from rushes.errors import BadSetting, ProviderUnreachable
 from rushes.providers import Delivered, Done, Order, Pending, Provider, Refused, Setup
 from rushes.providers.google.images import GeminiImage
@@ -35,6 +36,10 @@ class Google(Provider):
     @property
     def _api(self) -> Provider:
         return self._apis[self._name]
+
+    def seconds(self, asked: int, begins: Input | None) -> int:
+        """As its API has it."""
+        return self._api.seconds(asked, begins)
 
     async def submit(self, order: Order) -> str | Delivered:
         """Send it."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
+from rushes.catalogue import Input
 from rushes.errors import BadSetting, ModelUnavailable, ProviderFailed, ProviderUnreachable
 from rushes.providers import Done, Order, Pending, Provider, Refused, Setup
 from rushes.providers.google.answers import asked, failure, find, judge, rejected, save
@@ -26,8 +27,8 @@ _POLL_AFTER = 10.0
 _POLL_SECONDS = 110.0
 _DOWNLOAD_SECONDS = 600.0
 _RESOLUTIONS = {720: "720p", 1080: "1080p", 2160: "4k"}
-_EXTENSION_SECONDS = 7
-"""An extension has this length and no other."""
+_FIXED_SECONDS = {Input.EXTEND_VIDEO: 7, Input.REFERENCES: 8}
+"""What begins so has this length and no other."""
 _OPERATION = re.compile(r"(projects/[^/]+/locations/([^/]+)/publishers/google/models/[^/]+)/operations/[^/]+")
 
 
@@ -49,6 +50,10 @@ class Veo(Provider):
                 'project = "…".'
             )
         self._vendors: dict[str, Vendor] = {}
+
+    def seconds(self, asked: int, begins: Input | None) -> int:
+        """What begins with a video or with references has one length."""
+        return asked if begins is None else _FIXED_SECONDS.get(begins, asked)
 
     async def submit(self, order: Order) -> str:
         """Send it; only its name comes back."""
@@ -77,7 +82,7 @@ class Veo(Provider):
         return {
             **self._told.extra,
             "sampleCount": 1,
-            "durationSeconds": _EXTENSION_SECONDS if order.inputs.extend_video else order.seconds,
+            "durationSeconds": self.seconds(order.seconds, order.inputs.begins),
             "aspectRatio": order.aspect_ratio,
             "generateAudio": self._told.audio,
             **({"resolution": resolution} if resolution else {}),
