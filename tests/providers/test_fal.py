@@ -157,7 +157,7 @@ async def test_lengths_that_an_endpoint_fixes(
     assert fake.last("create").json["duration"] == sent
 
 
-def test_what_is_made_is_what_is_reckoned_with(make: Make) -> None:
+async def test_what_is_made_is_what_is_reckoned_with(make: Make) -> None:
     """The budget holds, and the price list charges, for what an endpoint makes of what was asked."""
     veo = make("veo3.1")
     assert [veo.seconds(4, begins) for begins in (None, Input.FIRST_FRAME, Input.REFERENCES)] == [4, 4, 8]
