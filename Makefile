@@ -10,14 +10,14 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet install --con
 demo: .venv/run          ## make three videos and show the library; ONCE=1 ends instead of serving on
 	@$(BIN)/python examples/demo.py --port $(PORT) $(if $(ONCE),--once)
 
-test: .venv/check        ## the whole suite, on SQLite and PostgreSQL
-	$(BIN)/python -m pytest -n auto
+test: .venv/check        ## the whole suite, on SQLite, PostgreSQL and S3
+	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 check: .venv/check       ## format, lint, types, tests, docs: the whole truth
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 smoke: .venv/check       ## one small order to each provider whose key is in the environment; it costs money
 	$(BIN)/python -m pytest smoke --timeout 1000 -s

@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import httpx2
 import psycopg
@@ -22,6 +22,10 @@ import pytest
 from rushes import Client, config, ids, store
 from rushes.store import Store
 from rushes.studio import Studio
+
+if TYPE_CHECKING:
+    from tests.servers.azurite import Azurite
+    from tests.servers.ceph import Ceph
 
 V1 = "/pictoryapis/v1"
 ENGINES = ("sqlite", "postgres")
@@ -49,6 +53,54 @@ def postgres() -> Iterator[str]:
                 connection.execute("ALTER SYSTEM SET fsync = off")
                 connection.execute("SELECT pg_reload_conf()")
             yield url
+
+
+@pytest.fixture(scope="session")
+def ceph() -> Iterator[Ceph]:
+    """An S3 store of this test process's own."""
+    from tests.servers.ceph import PACKAGES, Ceph, missing
+
+    _needed(missing(), f"apt-get install {PACKAGES}", "storage in a bucket")
+    with tempfile.TemporaryDirectory(prefix="rushes-ceph-", ignore_cleanup_errors=True) as folder:
+        store = Ceph(Path(folder))
+        try:
+            store.create()
+            with _environment(store.settings):
+                yield store
+        finally:
+            store.close()
+
+
+@pytest.fixture(scope="session")
+def azurite() -> Iterator[Azurite]:
+    """Azure's emulator of its blob store, of this test process's own."""
+    from tests.servers.azurite import PACKAGE, Azurite, is_there
+
+    _needed([] if is_there() else ["azurite"], PACKAGE, "storage at Azure")
+    with tempfile.TemporaryDirectory(prefix="rushes-azurite-") as folder:
+        store = Azurite(Path(folder))
+        try:
+            with _environment(store.settings):
+                yield store
+        finally:
+            store.close()
+
+
+def _needed(lacking: list[str], install: str, what: str) -> None:
+    """Skip, or fail where skipping is refused, if something is not installed."""
+    if lacking and os.environ.get("RUSHES_TEST_REFUSE_SKIP"):
+        raise AssertionError(f"{lacking} are missing, and skipping is refused: {install}")
+    if lacking:
+        pytest.skip(f"{lacking} are missing here ({install}), so {what} was not tested")
+
+
+@contextlib.contextmanager
+def _environment(settings: dict[str, str]) -> Iterator[None]:
+    """Settings for this process, and for those that it starts."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in settings.items():
+            patch.setenv(name, value)
+        yield
 
 
 @pytest.fixture
@@ -153,7 +205,9 @@ class Server:
         """Run something in the studio this server stands on."""
 
         async def opened() -> Any:
-            async with Studio.open(config.load(data=self.data, database_url=self.database_url)) as studio:
+            storage = self.program.settings.get("RUSHES_STORAGE_URL")
+            told = config.load(data=self.data, database_url=self.database_url, storage_url=storage)
+            async with Studio.open(told) as studio:
                 return await act(studio)
 
         return asyncio.run(opened())
@@ -214,6 +268,14 @@ def sqlite_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def postgres_server(tmp_path_factory: pytest.TempPathFactory, postgres: str) -> Iterator[Server]:
     """The same on PostgreSQL."""
     with serving(tmp_path_factory.mktemp("postgres") / "data", postgres) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def bucket_server(tmp_path_factory: pytest.TempPathFactory, ceph: Ceph) -> Iterator[Server]:
+    """A running server whose files are in a bucket."""
+    settings = {"RUSHES_STORAGE_URL": f"{ceph.bucket()}/of/rushes"}
+    with serving(tmp_path_factory.mktemp("bucket") / "data", settings=settings) as server:
         yield server
 
 

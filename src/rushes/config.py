@@ -32,6 +32,7 @@ SANDBOX = "sandbox"
 _SECRETS = ("database_url",)
 # It goes into JSON as it is.
 _ADDRESS = re.compile(r'https?://[^/?#\s"\\\x00-\x1f][^?#\s"\\\x00-\x1f]*')
+_BUCKET = re.compile(r"(?:s3|gs|az)://[^/?#@\s]+(?:/[A-Za-z0-9][A-Za-z0-9_.-]*)*/?")
 
 Credits = Annotated[Decimal, Field(ge=0, max_digits=15, decimal_places=6)]
 """An amount of AI credits: exact to a millionth, which is what the ledger counts in."""
@@ -104,8 +105,15 @@ class Config(BaseSettings):
     """The folder for the database and the files."""
     database_url: str | None = None
     """``postgresql://…``; without it, SQLite in the data folder."""
+    storage_url: str | None = None
+    """``s3://bucket/prefix``, ``gs://…``, ``az://…``; without it, the files are in the data folder."""
     public_url: str | None = None
     """What item links start with; without it, the scheme and Host of each request."""
+    media_url: str | None = None
+    """What the links of files start with where something else serves them: a CDN, or the bucket itself."""
+    media_redirect_seconds: float | None = Field(default=None, ge=10, le=7 * 24 * 3600)
+    """For how long a link of the storage's own is good that a request for a file is sent on to; without it, Rushes
+    sends the bytes itself."""
     url_aliases: Names = frozenset()
     """Other addresses of this server: an input URL that starts with one is read from storage."""
     trusted_proxies: Names = frozenset()
@@ -146,7 +154,7 @@ class Config(BaseSettings):
     def _split(cls, value: object) -> object:
         return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
 
-    @field_validator("public_url")
+    @field_validator("public_url", "media_url")
     @classmethod
     def _absolute(cls, value: str | None) -> str | None:
         if value is not None and not _ADDRESS.fullmatch(value):
@@ -174,6 +182,22 @@ class Config(BaseSettings):
         if value is not None and not value.startswith(("postgresql://", "postgres://")):
             raise ValueError("it must start with postgresql:// (leave it away for SQLite)")
         return value
+
+    @field_validator("storage_url")
+    @classmethod
+    def _bucket(cls, value: str | None) -> str | None:
+        if value is not None and not _BUCKET.fullmatch(value):
+            raise ValueError(
+                "it must be s3://bucket, gs://bucket or az://container, each with a /prefix if you like "
+                "(leave it away for the data folder)"
+            )
+        return value.rstrip("/") if value else value
+
+    @model_validator(mode="after")
+    def _redirecting(self) -> Self:
+        if self.media_redirect_seconds is not None and self.storage_url is None:
+            raise ValueError("media_redirect_seconds needs a storage_url: a folder has no links of its own")
+        return self
 
     @model_validator(mode="after")
     def _declared(self) -> Self:

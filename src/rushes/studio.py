@@ -16,7 +16,7 @@ from typing import NamedTuple, Self
 
 from rushes import ids, store, wire
 from rushes.blobs import Blobs
-from rushes.config import Config
+from rushes.config import Config, secret
 from rushes.deliveries import Deliveries
 from rushes.errors import (
     Cancelled,
@@ -91,7 +91,7 @@ class Studio:
         Raises:
             StartError: something cannot be used as configured; the sentence says what.
         """
-        blobs = Blobs(config.data / "media")
+        blobs = Blobs(config.data / "media", config.storage_url, secret)
         await blobs.open()
         database, routes = await store.open(config.data, config.database_url), Routes(config)
         try:
@@ -296,6 +296,11 @@ class Studio:
         async with self.store.write() as tx:
             await uploads.remove(tx, upload.id)
 
+    async def file_link(self, name: str, method: str = "GET") -> str | None:
+        """The storage's own link to a file, where requests are sent on to it."""
+        seconds = self.config.media_redirect_seconds
+        return None if seconds is None else await self.blobs.link(name, method, seconds)
+
     async def now(self) -> int:
         """The database's clock, in milliseconds since the epoch."""
         [(now,)] = await self.store.rows("SELECT $now")
@@ -379,7 +384,7 @@ class Studio:
 
     async def _tell(self, tx: Transaction, job: Job, item: bytes | None) -> None:
         if job.request.webhook is not None:
-            told = wire.job(job, item, self.config.public_url or job.origin)
+            told = wire.job(job, item, self.config.media_url or self.config.public_url or job.origin)
             await webhooks.add(tx, job.account_id, job.id, job.request.webhook, wire.unmistakable(wire.dumps(told)))
 
     async def announce_files(self, job: Job) -> Files:

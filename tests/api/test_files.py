@@ -57,8 +57,10 @@ async def _put(studio: Studio, name: str, content: bytes) -> None:
         await studio.blobs.put(name, folder / "file")
 
 
-@pytest.fixture(scope="module")
-def shelf(sqlite_server: Server) -> Iterator[Shelf]:
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("bucket", marks=pytest.mark.xdist_group("ceph"))])
+def shelf(request: pytest.FixtureRequest) -> Iterator[Shelf]:
+    """Files in a folder, and in a bucket."""
+    server: Server = request.getfixturevalue(f"{request.param}_server")
     files, big = VideoFiles(ids.uuid(), ids.uuid()), VideoFiles(ids.uuid(), ids.uuid())
 
     async def fill(studio: Studio) -> None:
@@ -66,9 +68,9 @@ def shelf(sqlite_server: Server) -> Iterator[Shelf]:
             await _put(studio, name, BYTES)
         await _put(studio, big.video, BIG_BYTES)
 
-    sqlite_server.do(fill)
-    with httpx2.Client(base_url=sqlite_server.url, trust_env=False, timeout=30) as http:
-        yield Shelf(sqlite_server, files, f"/{big.video}", http)
+    server.do(fill)
+    with httpx2.Client(base_url=server.url, trust_env=False, timeout=30) as http:
+        yield Shelf(server, files, f"/{big.video}", http)
 
 
 # --- the whole file ---
@@ -302,7 +304,7 @@ def test_what_lies_beside_the_videos_has_no_link(shelf: Shelf) -> None:
     account, name = shelf.files.account_id, shelf.files.file_id
     [sidecar] = [each for each in shelf.files.all if each.startswith("sidecars/")]
     data = shelf.server.data
-    assert (data / "media" / sidecar).is_file()
+    assert shelf.server.do(lambda studio: studio.blobs.stat(sidecar))
     assert (data / "media" / ".work").is_dir()
     assert (data / "rushes.db").is_file()
     for path in (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
@@ -329,10 +330,10 @@ def test_opening_a_folder_while_others_work_in_it_never_fails(data: Path) -> Non
     """Workspaces come and go in it all the time."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from rushes.blobs.local import Folder
+    from rushes.blobs.local import Workspaces
 
-    folder = Folder(data)
-    folder.open()
+    folder = Workspaces(data)
+    asyncio.run(folder.open())
     end = time.monotonic() + 1
 
     def work() -> None:
@@ -343,7 +344,7 @@ def test_opening_a_folder_while_others_work_in_it_never_fails(data: Path) -> Non
     def look() -> None:
         while time.monotonic() < end:
             try:
-                folder.open()
+                asyncio.run(folder.open())
             except StartError as error:
                 raise AssertionError(error.sentence) from error
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import IO, Any
 
-from rushes import store
+from rushes import config, store
 from rushes.blobs import Blobs
 from rushes.errors import StorageFull
 from rushes.store import accounts
@@ -103,6 +104,24 @@ async def _fill(folder: str) -> None:
         _say(error.sentence)
 
 
+async def _carry(folder: str, url: str, mib: str) -> None:
+    """A long file into a bucket and back, and how much memory that took."""
+    blobs, size = Blobs(Path(folder) / "media", url, config.secret), int(mib) * HALF
+    await blobs.open()
+    with blobs.workspace() as work:
+        source, back = work / "file", work / "back"
+        with source.open("wb") as file:
+            for number in range(int(mib)):
+                file.write(number.to_bytes(4, "big") * (HALF // 4))
+        await blobs.put("small", Path(shutil.copyfile(__file__, work / "small")))
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        await blobs.put("carried/file.bin", source)
+        await blobs.copy("carried/file.bin", back)
+        grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+        whole = back.stat().st_size == size and back.read_bytes()[-4:] == (int(mib) - 1).to_bytes(4, "big")
+        _say(json.dumps({"grown_mib": grown, "whole": whole}))
+
+
 def _say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
@@ -113,6 +132,7 @@ VERBS: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
     "half": _half_a_change,
     "put": _put_for_ever,
     "fill": _fill,
+    "carry": _carry,
 }
 
 

@@ -15,8 +15,11 @@ from pathlib import Path
 import pytest
 
 from rushes.blobs import CHUNK_BYTES, Blobs
+from rushes.config import secret
 from rushes.errors import StartError, StorageFull, StorageUnavailable
 from tests.contract import programs
+from tests.servers.azurite import Azurite
+from tests.servers.ceph import Ceph
 
 pytestmark = pytest.mark.anyio
 
@@ -25,8 +28,29 @@ DAY = 24 * 3600
 
 
 @pytest.fixture
-async def blobs(tmp_path: Path) -> Blobs:
+async def folder(tmp_path: Path) -> Blobs:
     opened = Blobs(tmp_path / "media")
+    await opened.open()
+    return opened
+
+
+@pytest.fixture(
+    params=[
+        "folder",
+        pytest.param("bucket", marks=pytest.mark.xdist_group("ceph")),
+        pytest.param("azure", marks=pytest.mark.xdist_group("azurite")),
+    ]
+)
+async def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Blobs:
+    """Each place that files can be in, empty."""
+    url = None
+    if request.param == "bucket":
+        ceph: Ceph = request.getfixturevalue("ceph")
+        url = f"{ceph.bucket()}/a/prefix"
+    elif request.param == "azure":
+        azurite: Azurite = request.getfixturevalue("azurite")
+        url = f"{azurite.container()}/a/prefix"
+    opened = Blobs(tmp_path / "media", url, secret)
     await opened.open()
     return opened
 
@@ -184,7 +208,7 @@ async def test_files_on_their_way_have_no_name(blobs: Blobs) -> None:
     await put(blobs, "a/b.mp4", b"x")
     with blobs.workspace() as folder:
         (folder / "half.mp4").write_bytes(b"half")
-        assert await blobs.names("") == ["a/b.mp4"]
+        assert await blobs.names("a") == ["a/b.mp4"]
 
 
 # Whole or not at all
@@ -214,13 +238,16 @@ async def test_a_named_file_is_whole_whenever_it_is_seen_and_whenever_its_writer
 
 
 async def test_a_failed_put_leaves_no_name(blobs: Blobs) -> None:
-    await put(blobs, "a", b"a file where a folder would be")
-    with pytest.raises(StorageUnavailable):
-        await put(blobs, "a/b", b"x")
-    assert await blobs.names("a/b") == []
     with pytest.raises(StorageUnavailable):
         await blobs.put("b", Path("/nowhere/file"))
     assert await blobs.stat("b") is None
+
+
+async def test_a_file_cannot_be_a_folder(folder: Blobs) -> None:
+    await put(folder, "a", b"a file where a folder would be")
+    with pytest.raises(StorageUnavailable):
+        await put(folder, "a/b", b"x")
+    assert await folder.names("a/b") == []
 
 
 # Workspaces
@@ -343,16 +370,16 @@ async def test_a_disk_that_takes_no_more_bytes_is_told_by_the_check(tmp_path: Pa
         programs.end(process)
 
 
-async def test_the_check_passes_on_a_good_disk_and_leaves_nothing(blobs: Blobs, tmp_path: Path) -> None:
-    await blobs.check()
+async def test_the_check_passes_on_a_good_disk_and_leaves_nothing(folder: Blobs, tmp_path: Path) -> None:
+    await folder.check()
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
-async def test_a_folder_that_went_away_is_told(blobs: Blobs, tmp_path: Path) -> None:
+async def test_a_folder_that_went_away_is_told(folder: Blobs, tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "media")
     with pytest.raises(StorageUnavailable):
-        await blobs.check()
-    with pytest.raises(StorageUnavailable), blobs.workspace():
+        await folder.check()
+    with pytest.raises(StorageUnavailable), folder.workspace():
         pass
 
 

@@ -52,8 +52,13 @@ def _key(authorization: str) -> str | None:
 
 
 def origin(config: Config, scope: Scope, headers: Headers) -> str:
-    """Scheme and host that our links start with: the public URL, or what the client itself called."""
+    """Scheme and host that we are called by: the public URL, or what the client itself called."""
     return config.public_url or called(config, scope, headers)
+
+
+def links(config: Config, scope: Scope, headers: Headers) -> str:
+    """What the links of files start with: what serves them in our place, or where we are ourselves."""
+    return config.media_url or origin(config, scope, headers)
 
 
 def called(config: Config, scope: Scope, headers: Headers) -> str:

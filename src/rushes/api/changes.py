@@ -28,7 +28,7 @@ async def page(request: Request) -> Response:
     found = await changes.after(studio.store, account.id, since, limit + 1)
     listed, more = found[:limit], len(found) > limit
     token = cursor.token(SortKey(listed[-1].revision if listed else since, ""))
-    return listing(request, wire.changes(listed, token, auth.origin(studio.config, request.scope, headers), more=more))
+    return listing(request, wire.changes(listed, token, auth.links(studio.config, request.scope, headers), more=more))
 
 
 def _since(cursor: Cursor, token: str | None) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from email.utils import formatdate, parsedate_to_datetime
 from typing import NamedTuple
@@ -13,17 +13,10 @@ from starlette.responses import Response, StreamingResponse
 
 from rushes import ids, wire
 from rushes.api.answers import answer, unchanged
-from rushes.blobs import Blob, Blobs
+from rushes.blobs import CACHE_CONTROL, MEDIA_TYPES, Blob, Blobs
 from rushes.errors import NotFound, RangeNotSatisfiable
 from rushes.studio import Studio
 
-_TYPES: Mapping[str, str] = {
-    "mp4": "video/mp4",
-    "mov": "video/quicktime",
-    "jpg": "image/jpeg",
-    "png": "image/png",
-    "webp": "image/webp",
-}
 _NAME = re.compile(r"(?P<file>[0-9a-f-]{36})(?:_preview|_thumbnail|_last_frame)?\.(?P<type>mp4|mov|jpg|png|webp)")
 _RANGE = re.compile(r"bytes=(?P<first>\d*)-(?P<last>\d*)", re.IGNORECASE)
 _LONGEST_NUMBER = 18
@@ -52,7 +45,10 @@ async def show(request: Request) -> Response:
     blob = await studio.blobs.stat(path)
     if blob is None:
         raise NotFound("No file has that name.")
-    return _response(request, studio.blobs, path, blob, _TYPES[match["type"]])
+    if link := await studio.file_link(path, request.method):
+        seconds = int(studio.config.media_redirect_seconds or 0) // 2
+        return Response(None, 302, {"location": link, "cache-control": f"public, max-age={seconds}"})
+    return _response(request, studio.blobs, path, blob, MEDIA_TYPES[match["type"]])
 
 
 def _response(request: Request, blobs: Blobs, path: str, blob: Blob, media_type: str) -> Response:
@@ -61,7 +57,7 @@ def _response(request: Request, blobs: Blobs, path: str, blob: Blob, media_type:
         "etag": etag,
         "last-modified": formatdate(blob.modified, usegmt=True),
         "accept-ranges": "bytes",
-        "cache-control": "public, max-age=31536000, immutable",
+        "cache-control": CACHE_CONTROL,
         "x-content-type-options": "nosniff",
     }
     if unchanged(_sent(request, "if-none-match"), etag.encode()):

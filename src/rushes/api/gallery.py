@@ -46,7 +46,7 @@ ASSETS: Mapping[str, Asset] = {
 
 async def index(request: Request) -> Response:
     """``GET /``: the page."""
-    return _response(request, ASSETS["index.html"])
+    return await _response(request, ASSETS["index.html"])
 
 
 async def asset(request: Request) -> Response:
@@ -54,15 +54,17 @@ async def asset(request: Request) -> Response:
     found = ASSETS.get(str(request.path_params["name"]))
     if found is None:
         raise NotFound("The gallery has no file of that name.")
-    return _response(request, found)
+    return await _response(request, found)
 
 
-def _response(request: Request, asset: Asset) -> Response:
+async def _response(request: Request, asset: Asset) -> Response:
     studio: Studio = request.state.studio
+    link = await studio.file_link("checks/ready")
+    files = (studio.config.media_url, link and _origin(link))  # where they are, if not here
     headers = {
         "etag": asset.etag,
         "cache-control": "no-cache",
-        "content-security-policy": _policy(studio.config.public_url),
+        "content-security-policy": _policy(studio.config.public_url, *files),
         "x-content-type-options": "nosniff",
         "x-frame-options": "DENY",
         "referrer-policy": "no-referrer",
@@ -73,12 +75,16 @@ def _response(request: Request, asset: Asset) -> Response:
     return Response(asset.content, headers=headers, media_type=asset.media_type)
 
 
-@lru_cache(maxsize=2)
-def _policy(public_url: str | None) -> str:
+@lru_cache(maxsize=4)
+def _policy(*urls: str | None) -> str:
     """What the page may do: load its own files and the library's, and speak to this server alone."""
-    parts = urlsplit(public_url or "")
-    own = f"'self' {parts.scheme}://{parts.netloc}" if public_url else "'self'"
+    own = " ".join(["'self'", *dict.fromkeys(_origin(url) for url in urls if url)])
     return (
         f"default-src 'none'; script-src 'self'; style-src 'self'; img-src {own} blob:; media-src {own} blob:; "
         f"connect-src {own}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"

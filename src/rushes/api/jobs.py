@@ -113,7 +113,7 @@ async def _item(studio: Studio, job: Job) -> bytes | None:
 
 
 def _origin(studio: Studio, request: Request) -> str:
-    return auth.origin(studio.config, request.scope, dict(request.scope["headers"]))
+    return auth.links(studio.config, request.scope, dict(request.scope["headers"]))
 
 
 def _state(text: str) -> JobState:

@@ -68,7 +68,7 @@ class Listing:
         version = studio.store.version()
         account = await auth.account(studio, headers)
         scope["state"]["known"].keep(version, headers, account)
-        origin = auth.origin(studio.config, scope, headers)
+        origin = auth.links(studio.config, scope, headers)
         query = await asked(studio, account, scope["query_string"])
         cursor = _cursor(studio.secret, account.id, f"{self._kind}s", query.filtered)
         etag = self._etag(account, scope["query_string"], origin)
@@ -98,7 +98,7 @@ class Listing:
         page = await self._library.page(studio.store, account.id, after, query.limit)
         if not known.is_as_of(studio.store.seen()):
             return None
-        origin = auth.origin(studio.config, scope, headers)
+        origin = auth.links(studio.config, scope, headers)
         body = wire.page(page.items, page.last and cursor.token(page.last), origin)
         return Answer(self._etag(account, scope["query_string"], origin), body)
 
@@ -189,7 +189,7 @@ class OneItem:
         item = await LIBRARIES[self._kind].get(studio.store, account.id, _item_id(request))
         if item is None:
             raise NotFound(f"There is no {self._kind} of that id in this account.")
-        body = wire.resolve(item, auth.origin(studio.config, request.scope, headers))
+        body = wire.resolve(item, auth.links(studio.config, request.scope, headers))
         return tagged(request, body)
 
     async def delete(self, request: Request) -> Response:

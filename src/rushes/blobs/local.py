@@ -8,11 +8,14 @@ import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from anyio.to_thread import run_sync
+
+from rushes.blobs.place import CHUNK_BYTES, Blob, Place
 from rushes.errors import StartError, StorageFull, StorageUnavailable
 
 _WORK = ".work"
@@ -22,15 +25,18 @@ _ROOM_BYTES = 16 * 2**20
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
-class Folder:
-    """One folder that holds every file under its name."""
+class Workspaces:
+    """Room on the local disk for files on their way, below the folder ``root``."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._work = root / _WORK
 
-    def open(self) -> None:
-        """Make the folder, and tidy it."""
+    async def open(self) -> None:
+        """Make the room, and tidy it. Raises StartError: it cannot be written to."""
+        await run_sync(self._open)
+
+    def _open(self) -> None:
         try:
             self._work.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=self._work):
@@ -39,14 +45,28 @@ class Folder:
             raise StartError(
                 f"The folder {self._root} cannot be written ({error.strerror}); give it to this user or name another."
             ) from error
-        self.tidy()
+        self._tidy()
 
-    def tidy(self) -> None:
+    async def tidy(self) -> None:
         """Delete the workspaces that nobody has touched for a day."""
+        await run_sync(self._tidy)
+
+    def _tidy(self) -> None:
         for left in self._work.iterdir():
             with suppress(FileNotFoundError):  # another process may be done with it at this moment
                 if time.time() - left.stat().st_mtime > _STALE_SECONDS:
                     shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink()
+
+    async def check(self) -> None:
+        """Reserve room for a result, and give it back."""
+        await run_sync(self._check)
+
+    def _check(self) -> None:
+        with _translated(), tempfile.TemporaryFile(dir=self._work) as file:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, _ROOM_BYTES)
+            elif shutil.disk_usage(self._root).free < _ROOM_BYTES:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     @contextmanager
     def workspace(self) -> Iterator[Path]:
@@ -58,8 +78,21 @@ class Folder:
         finally:
             shutil.rmtree(path, ignore_errors=True)
 
-    def put(self, name: str, source: Path) -> None:
+
+class Folder(Place):
+    """One folder that holds every file under its name."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    async def open(self) -> None:
+        """Nothing more: the workspaces have made it."""
+
+    async def put(self, name: str, source: Path) -> None:
         """Sync the file, give it its name, sync the folder that now names it."""
+        await run_sync(self._put, name, source)
+
+    def _put(self, name: str, source: Path) -> None:
         target = self._root / name
         with _translated():
             _sync(source)
@@ -74,46 +107,62 @@ class Folder:
             folder.mkdir(exist_ok=True)
             _sync(folder.parent)
 
-    def copy(self, name: str, to: Path) -> None:
+    async def copy(self, name: str, to: Path) -> None:
         """Copy a file out."""
         with _translated(FileNotFoundError):
-            shutil.copyfile(self._root / name, to)
+            await run_sync(shutil.copyfile, self._root / name, to)
 
-    def stat(self, name: str) -> os.stat_result | None:
+    async def stat(self, name: str) -> Blob | None:
         """The file's facts, or ``None``."""
+        return await run_sync(self._stat, name)
+
+    def _stat(self, name: str) -> Blob | None:
         try:
             found = (self._root / name).stat()
         except (FileNotFoundError, NotADirectoryError):
             return None
-        return found if stat.S_ISREG(found.st_mode) else None
+        if not stat.S_ISREG(found.st_mode):
+            return None
+        return Blob(found.st_size, found.st_mtime, f"{found.st_mtime_ns:x}-{found.st_size:x}")
 
-    def reader(self, name: str) -> BinaryIO:
-        """The file, open: it can be read to its end even when it is deleted meanwhile."""
+    async def read(self, name: str, start: int, length: int) -> AsyncGenerator[bytes, None]:
+        """Of the file as it is now: it is read to its end even when it is deleted meanwhile."""
+        file = await run_sync(self._reader, name)
+        try:
+            while length > 0:
+                chunk = await run_sync(_pread, file, min(CHUNK_BYTES, length), start)
+                if not chunk:
+                    raise StorageUnavailable(f"{name} is shorter than it was when its reading began.")
+                yield chunk
+                start, length = start + len(chunk), length - len(chunk)
+        finally:
+            await run_sync(file.close)
+
+    def _reader(self, name: str) -> BinaryIO:
         with _translated(FileNotFoundError):
             return (self._root / name).open("rb", buffering=0)
 
-    def pread(self, file: BinaryIO, size: int, start: int) -> bytes:
-        """Up to ``size`` bytes from ``start``."""
-        with _translated():
-            return os.pread(file.fileno(), size, start)
-
-    def delete(self, name: str) -> None:
+    async def delete(self, name: str) -> None:
         """Remove the file if it is there."""
         with _translated():
-            (self._root / name).unlink(missing_ok=True)
+            await run_sync(lambda: (self._root / name).unlink(missing_ok=True))
 
-    def names(self, prefix: str) -> list[str]:
+    async def names(self, prefix: str) -> list[str]:
         """Every file under ``prefix``."""
-        found = (path for path in (self._root / prefix).rglob("*") if path.is_file() and self._work not in path.parents)
+        return await run_sync(self._names, prefix)
+
+    def _names(self, prefix: str) -> list[str]:
+        work = self._root / _WORK
+        found = (path for path in (self._root / prefix).rglob("*") if path.is_file() and work not in path.parents)
         return sorted(path.relative_to(self._root).as_posix() for path in found)
 
-    def check(self) -> None:
-        """Reserve room for a result, and give it back."""
-        with _translated(), tempfile.TemporaryFile(dir=self._work) as file:
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(file.fileno(), 0, _ROOM_BYTES)
-            elif shutil.disk_usage(self._root).free < _ROOM_BYTES:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    async def check(self) -> None:
+        """Nothing more: the workspaces are on the same disk."""
+
+
+def _pread(file: BinaryIO, size: int, start: int) -> bytes:
+    with _translated():
+        return os.pread(file.fileno(), size, start)
 
 
 def _sync(path: Path) -> None:

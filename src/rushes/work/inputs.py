@@ -115,7 +115,7 @@ class InputFiles:
 def own_file(url: str, config: Config, origin: str) -> re.Match[str] | None:
     """The library's file that a URL of this server names; ``None`` for anybody else's URL."""
     url = _plain(url)
-    for base in (config.public_url, origin, *config.url_aliases):
+    for base in (config.public_url, config.media_url, origin, *config.url_aliases):
         if base and url.startswith(begins := _plain(base.rstrip("/") + "/")):
             return _OWN_PATH.fullmatch(url[len(begins) - 1 :].partition("?")[0].partition("#")[0])
     return None

@@ -1,0 +1,187 @@
+"""Files in a bucket: S3 and what speaks it, Google Cloud Storage, Azure.
+
+What is under a name is written once and never over something else: nothing here rests on a store's conditional writes,
+which stores do not agree about.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import anyio
+import obstore
+from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
+from obstore.store import from_url
+
+from rushes.blobs.place import CACHE_CONTROL, CHUNK_BYTES, MEDIA_TYPES, Blob, Place
+from rushes.errors import StartError, StorageFull, StorageUnavailable
+
+log = logging.getLogger(__name__)
+
+_PART_BYTES = 8 * 2**20
+"""What is sent or asked for at once: so much, and a few of them, is in memory."""
+_PARTS_AT_ONCE = 3
+_CHECK = "checks/ready"
+_RETRIES: Mapping[str, Any] = {"max_retries": 4, "retry_timeout": timedelta(seconds=20)}
+"""Every call may be made twice: a put writes the same bytes under the same name."""
+_CLIENT: Mapping[str, Any] = {"connect_timeout": "5s", "timeout": "60s"}
+"""A call moves one part at most, however long the file is."""
+# How stores say that there is no room: S3 and Ceph, MinIO, and by the status.
+_NO_ROOM = ("QuotaExceeded", "XMinioStorageFull", "InsufficientStorage", "507 ")
+_NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist")
+# By the names that the vendors' own tools know. Whatever else there is (roles, a machine's own identity) the library
+# finds by itself.
+_SETTINGS: Mapping[str, Mapping[str, str]] = {
+    "s3": {
+        "AWS_ACCESS_KEY_ID": "access_key_id",
+        "AWS_SECRET_ACCESS_KEY": "secret_access_key",
+        "AWS_SESSION_TOKEN": "session_token",
+        "AWS_REGION": "region",
+        "AWS_ENDPOINT_URL": "endpoint",
+        "AWS_ENDPOINT_URL_S3": "endpoint",
+    },
+    "gs": {"GOOGLE_SERVICE_ACCOUNT_KEY": "service_account_key", "GOOGLE_SERVICE_ACCOUNT": "service_account_path"},
+    "az": {
+        "AZURE_STORAGE_ACCOUNT_NAME": "account_name",
+        "AZURE_STORAGE_ACCOUNT_KEY": "account_key",
+        "AZURE_STORAGE_ENDPOINT": "endpoint",
+    },
+}
+
+
+class Bucket(Place):
+    """A bucket, or the part of one below a prefix: ``s3://bucket/prefix``, ``gs://…``, ``az://container/…``."""
+
+    def __init__(self, url: str, secret: Callable[[str], str | None]) -> None:
+        self._url = url
+        scheme = url.partition("://")[0]
+        told = {option: found for name, option in _SETTINGS[scheme].items() if (found := secret(name))}
+        is_plain = any("http://" in value for value in told.values())
+        client = {**_CLIENT, "allow_http": True} if is_plain else dict(_CLIENT)
+        try:
+            self._store: Any = from_url(url, config=cast("Any", told), client_options=client, retry_config=_RETRIES)  # type: ignore[call-overload]
+        except (BaseError, ValueError) as error:
+            raise StartError(f"{url} cannot be the storage: {_reason(error)}.") from error
+
+    async def open(self) -> None:
+        """Write to it once."""
+        try:
+            await self.check()
+        except StorageFull as error:  # what is there can still be read
+            log.warning("%s", error.sentence)
+        except StorageUnavailable as error:
+            raise StartError(error.sentence) from error
+
+    async def put(self, name: str, source: Path) -> None:
+        """Send the file, in parts where it is long."""
+        with self._translated():
+            await obstore.put_async(
+                self._store,
+                name,
+                source,
+                attributes={"Content-Type": _media_type(name), "Cache-Control": CACHE_CONTROL},
+                chunk_size=_PART_BYTES,
+                max_concurrency=_PARTS_AT_ONCE,
+            )
+
+    async def copy(self, name: str, to: Path) -> None:
+        """Fetch the file."""
+        if (found := await self.stat(name)) is None:
+            raise FileNotFoundError(name)
+        async with await anyio.open_file(to, "wb") as file:
+            async for chunk in self.read(name, 0, found.size):
+                await file.write(chunk)
+
+    async def stat(self, name: str) -> Blob | None:
+        """Ask for the file's facts."""
+        try:
+            with self._translated(FileNotFoundError):
+                found = await obstore.head_async(self._store, name)
+        except FileNotFoundError:
+            await self._look_for(name)
+            return None
+        modified = found["last_modified"].timestamp()
+        etag = (found["e_tag"] or "").strip('W/"') or f"{modified:.0f}-{found['size']:x}"
+        return Blob(found["size"], modified, etag)
+
+    async def _look_for(self, name: str) -> None:
+        """Ask once more, in a way that has an answer with words: is it the file that is not there, or the bucket?"""
+        with suppress(FileNotFoundError), self._translated(FileNotFoundError):
+            await obstore.get_range_async(self._store, name, start=0, length=1)
+
+    async def read(self, name: str, start: int, length: int) -> AsyncGenerator[bytes, None]:
+        """Ask for part after part: none takes so long that its connection is given up."""
+        while length > 0:
+            part = min(length, _PART_BYTES)
+            with self._translated(FileNotFoundError):
+                got = await obstore.get_async(self._store, name, options={"range": (start, start + part)})
+                if got.range != (start, start + part):
+                    raise StorageUnavailable(f"{name} is shorter than it was when its reading began.")
+                async for chunk in got.stream(min_chunk_size=CHUNK_BYTES):
+                    yield bytes(chunk)
+            start, length = start + part, length - part
+
+    async def delete(self, name: str) -> None:
+        """Remove the file."""
+        with self._translated():
+            try:
+                await obstore.delete_async(self._store, name)
+            except FileNotFoundError:  # S3 does not tell, others do
+                return
+
+    async def names(self, prefix: str) -> list[str]:
+        """Every file under ``prefix``."""
+        with self._translated():
+            return sorted([each["path"] async for batch in obstore.list(self._store, prefix or None) for each in batch])
+
+    async def check(self) -> None:
+        """Write a file of no use, always the same one."""
+        with self._translated():
+            await obstore.put_async(self._store, _CHECK, b"ready")
+
+    async def link(self, name: str, method: str, seconds: float) -> str | None:
+        """An address that is signed; ranges can be asked for there too."""
+        with self._translated():
+            verb = cast("Literal['GET', 'HEAD']", method)
+            return await obstore.sign_async(self._store, verb, name, timedelta(seconds=seconds))
+
+    @contextmanager
+    def _translated(self, *passed: type[Exception]) -> Iterator[None]:
+        try:
+            yield
+        except (BaseError, FileNotFoundError) as error:
+            # Of a bucket that is not there, no file has gone.
+            if isinstance(error, passed) and not _says(error, _NO_BUCKET):
+                raise
+            raise self._meaning(error) from error
+
+    def _meaning(self, error: Exception) -> StorageUnavailable | StorageFull:
+        if _says(error, _NO_ROOM):
+            return StorageFull(f"The storage at {self._url} is full; make room, and waiting jobs go on.")
+        if _says(error, _NO_BUCKET):
+            return StorageUnavailable(f"There is no bucket at {self._url}; make it, or name another.")
+        if isinstance(error, PermissionDeniedError | UnauthenticatedError):
+            return StorageUnavailable(
+                f"The storage at {self._url} does not take this key; give one that may read, write and delete there."
+            )
+        log.warning("%s: %s", self._url, _reason(error))
+        return StorageUnavailable(f"The storage at {self._url} cannot be used now ({_reason(error)}).")
+
+
+def _media_type(name: str) -> str:
+    return MEDIA_TYPES.get(name.rpartition(".")[2], "application/octet-stream")
+
+
+def _says(error: Exception, words: tuple[str, ...]) -> bool:
+    text = str(error)
+    return any(word in text for word in words)
+
+
+def _reason(error: Exception) -> str:
+    """The library's first line; what follows is for its own authors."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
