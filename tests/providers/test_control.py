@@ -1,4 +1,4 @@
-"""The contract suite itself: a provider that does what none may fails it, at each of its sins."""
+"""The contract suite itself: a provider that does what none may fails it, at each of its sins; and none is left out."""
 
 from __future__ import annotations
 
@@ -6,12 +6,22 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
-from rushes.providers.routes import PROVIDERS
+import pytest
+
+from rushes.config import Config
+from rushes.providers.routes import PROVIDERS, Routes
 from tests.providers.cases import CASES
 
 DOCS = Path(__file__).parents[2] / "docs" / "providers"
+VENDORS = sorted({case.name.split()[0] for case in CASES if case.remote})
+ROUTES = [
+    pytest.param(lines, id=f"{vendor}-{number}")
+    for vendor in VENDORS
+    for number, lines in enumerate(re.findall(r"```toml\n(.*?)```", (DOCS / f"{vendor}.md").read_text(), re.DOTALL))
+]
 
 SINS = {
     "test_a_create_whose_answer_is_cut_off_is_sent_once_and_its_outcome_is_unknown",
@@ -50,3 +60,18 @@ def test_every_provider_that_is_built_in_is_tried() -> None:
     elsewhere = {"diffusers"}  # loads a model for minutes where there is one: its own tests do
     assert {case.name.split()[0] for case in CASES} | elsewhere == set(PROVIDERS)
     assert {name for name in PROVIDERS if not (DOCS / f"{name}.md").exists()} == {"sandbox"}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("lines", ROUTES)
+async def test_the_lines_of_a_vendors_page_can_be_taken_over(monkeypatch: pytest.MonkeyPatch, lines: str) -> None:
+    for key in {case.key for case in CASES if case.needs_key}:
+        monkeypatch.setenv(key, "a-key")
+    routes = Routes(Config(models=tomllib.loads(lines)["models"]))
+    routes.check()
+    assert routes.offers.videos or routes.offers.images
+    await routes.close()
+
+
+def test_every_vendors_page_has_lines_to_take_over() -> None:
+    assert {str(route.id).rpartition("-")[0] for route in ROUTES} == set(VENDORS)

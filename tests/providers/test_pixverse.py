@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,48 +25,20 @@ from rushes.errors import (
     ProviderFailed,
     ProviderUnreachable,
 )
-from rushes.providers import Done, Inputs, Order, Pending, Refused
+from rushes.providers import Done, Inputs, Pending
 from rushes.providers.pixverse import PixVerse
+from tests.providers import ordered
 from tests.providers.cases.pixverse import CASES
+from tests.providers.ordered import FILM, JOB, picture, refusal
 from tests.servers.fake import KEY, answers
 from tests.servers.pixverse import PixVerseServer
 
 pytestmark = pytest.mark.anyio
 
 CASE = CASES[0]
-JOB = "6e6b7a3c-0b0e-4a0e-9a55-1f5b1c2d3e4f"
-FILM = b"\0\0\0\x18ftypisom a film"
-
-
-@pytest.fixture
-async def fake() -> AsyncIterator[PixVerseServer]:
-    async with PixVerseServer(FILM, b"") as server:
-        yield server
-
-
-@pytest.fixture
-async def provider(fake: PixVerseServer) -> AsyncIterator[PixVerse]:
-    provider = PixVerse(CASE.setup(fake))
-    yield provider
-    await provider.close()
-
-
-def order(**facts: Any) -> Order:
-    usual: dict[str, Any] = {
-        "job_id": JOB,
-        "model": "pixverse5.5",
-        "prompt": "a red fox",
-        "aspect_ratio": "9:16",
-        "width": 720,
-        "height": 1280,
-        "seconds": 8,
-    }
-    return Order(**{**usual, **facts})
-
-
-def picture(to: Path, colour: str = "red") -> Path:
-    Image.new("RGB", (300, 200), colour).save(to, "JPEG")
-    return to
+order = partial(ordered.order, CASE.model)
+Make = Callable[..., PixVerse]
+USUAL = {"model": "v5.5", "prompt": "a red fox", "duration": 8, "quality": "720p"}
 
 
 def refuses(code: int, message: str = "no") -> Any:
@@ -75,24 +48,18 @@ def refuses(code: int, message: str = "no") -> Any:
 # --- the shape of every request ---
 
 
-async def test_words_alone(fake: PixVerseServer, provider: PixVerse) -> None:
+async def test_words_alone_are_sent_with_key_and_trace(fake: PixVerseServer, provider: PixVerse) -> None:
     await provider.submit(order())
     asked = fake.last("create")
     assert (asked.method, asked.path) == ("POST", "/openapi/v2/video/text/generate")
-    assert asked.json == {
-        "model": "v5.5",
-        "prompt": "a red fox",
-        "duration": 8,
-        "quality": "720p",
-        "aspect_ratio": "9:16",
-    }
+    assert asked.json == {**USUAL, "aspect_ratio": "9:16"}
     assert (asked.headers["api-key"], asked.headers["ai-trace-id"]) == (KEY, JOB)
 
 
 async def test_a_first_frame_is_uploaded_in_the_shape_of_the_video(
-    fake: PixVerseServer, provider: PixVerse, tmp_path: Path
+    fake: PixVerseServer, provider: PixVerse, inputs: dict[str, Inputs]
 ) -> None:
-    await provider.submit(order(inputs=Inputs(first_frame=picture(tmp_path / "first"))))
+    await provider.submit(order(inputs=inputs["first_frame"]))
     (part,) = fake.last("upload").form["image"]
     assert (fake.last("upload").path, part.filename, part.content_type) == (
         "/openapi/v2/image/upload",
@@ -102,18 +69,13 @@ async def test_a_first_frame_is_uploaded_in_the_shape_of_the_video(
     assert Image.open(io.BytesIO(part.content)).size == (720, 1280)
     asked = fake.last("create")
     assert asked.path == "/openapi/v2/video/img/generate"
-    assert asked.json == {
-        "model": "v5.5",
-        "prompt": "a red fox",
-        "duration": 8,
-        "quality": "720p",
-        "img_id": next(iter(fake.uploads)),
-    }
+    assert asked.json == {**USUAL, "img_id": next(iter(fake.uploads))}
 
 
-async def test_a_video_is_uploaded_and_continued(fake: PixVerseServer, provider: PixVerse, tmp_path: Path) -> None:
-    (tmp_path / "film").write_bytes(FILM)
-    await provider.submit(order(inputs=Inputs(extend_video=tmp_path / "film")))
+async def test_a_video_is_uploaded_and_continued(
+    fake: PixVerseServer, provider: PixVerse, inputs: dict[str, Inputs]
+) -> None:
+    await provider.submit(order(inputs=inputs["extend_video"]))
     (part,) = fake.last("upload").form["file"]
     assert (fake.last("upload").path, part.filename, part.content_type, part.content) == (
         "/openapi/v2/media/upload",
@@ -123,22 +85,15 @@ async def test_a_video_is_uploaded_and_continued(fake: PixVerseServer, provider:
     )
     asked = fake.last("create")
     assert asked.path == "/openapi/v2/video/extend/generate"
-    assert asked.json == {
-        "model": "v5.5",
-        "prompt": "a red fox",
-        "duration": 8,
-        "quality": "720p",
-        "video_media_id": next(iter(fake.uploads)),
-    }
+    assert asked.json == {**USUAL, "video_media_id": next(iter(fake.uploads))}
 
 
-async def test_a_video_may_be_uploaded_under_another_name(fake: PixVerseServer, tmp_path: Path) -> None:
-    provider = PixVerse(CASE.setup(fake, media_field="media"))
-    (tmp_path / "film").write_bytes(FILM)
+async def test_a_video_may_be_uploaded_under_another_name(
+    fake: PixVerseServer, make: Make, inputs: dict[str, Inputs]
+) -> None:
     with pytest.raises(ProviderFailed):  # this server knows the other one
-        await provider.submit(order(inputs=Inputs(extend_video=tmp_path / "film")))
+        await make(media_field="media").submit(order(inputs=inputs["extend_video"]))
     assert list(fake.last("upload").form) == ["media"]
-    await provider.close()
 
 
 async def test_references_are_uploaded_and_named_in_the_prompt(
@@ -151,10 +106,8 @@ async def test_references_are_uploaded_and_named_in_the_prompt(
     asked = fake.last("create")
     assert asked.path == "/openapi/v2/video/fusion/generate"
     assert asked.json == {
-        "model": "v5.5",
+        **USUAL,
         "prompt": "@picture1 @picture3 a fox like @picture2 runs",
-        "duration": 8,
-        "quality": "720p",
         "aspect_ratio": "9:16",
         "image_references": [
             {"type": "subject", "img_id": first, "ref_name": "picture1"},
@@ -166,19 +119,17 @@ async def test_references_are_uploaded_and_named_in_the_prompt(
 
 @pytest.mark.parametrize("prompt", ["a fox, @picture1", "@picture1, a fox", "@picture10 a fox"])
 async def test_a_name_without_a_space_behind_it_is_none(
-    fake: PixVerseServer, provider: PixVerse, tmp_path: Path, prompt: str
+    fake: PixVerseServer, provider: PixVerse, inputs: dict[str, Inputs], prompt: str
 ) -> None:
-    await provider.submit(order(prompt=prompt, inputs=Inputs(references=(picture(tmp_path / "reference"),))))
+    await provider.submit(order(prompt=prompt, inputs=inputs["reference"]))
     assert fake.last("create").json["prompt"] == f"@picture1 {prompt}"
 
 
-async def test_quality_sound_and_fields_of_its_own_are_the_routes(fake: PixVerseServer) -> None:
+async def test_quality_sound_and_fields_of_its_own_are_the_routes(fake: PixVerseServer, make: Make) -> None:
     extra = {"negative_prompt": "rain", "seed": 3, "model": "v1"}
-    provider = PixVerse(CASE.setup(fake, quality="540p", audio=True, extra=extra))
-    await provider.submit(order(seconds=5))
+    await make(quality="540p", audio=True, extra=extra).submit(order(seconds=5))
     assert fake.last("create").json == {
-        "model": "v5.5",
-        "prompt": "a red fox",
+        **USUAL,
         "duration": 5,
         "quality": "540p",
         "aspect_ratio": "9:16",
@@ -186,20 +137,21 @@ async def test_quality_sound_and_fields_of_its_own_are_the_routes(fake: PixVerse
         "negative_prompt": "rain",
         "seed": 3,
     }
-    await provider.close()
 
 
-async def test_a_quality_it_does_not_have_is_told_at_start(fake: PixVerseServer) -> None:
+async def test_a_quality_it_does_not_have_is_told_at_start(make: Make) -> None:
     with pytest.raises(BadSetting, match="quality"):
-        PixVerse(CASE.setup(fake, quality="8k"))
+        make(quality="8k")
 
 
 # --- traces ---
 
 
-async def test_only_the_create_bears_the_jobs_trace(fake: PixVerseServer, provider: PixVerse, tmp_path: Path) -> None:
+async def test_only_the_create_bears_the_jobs_trace(
+    fake: PixVerseServer, provider: PixVerse, inputs: dict[str, Inputs]
+) -> None:
     fake.polls = 2
-    ticket = await provider.submit(order(inputs=Inputs(first_frame=picture(tmp_path / "first"))))
+    ticket = await provider.submit(order(inputs=inputs["first_frame"]))
     while isinstance(await provider.poll(ticket), Pending):
         pass
     await provider.check()
@@ -234,7 +186,7 @@ async def test_what_was_refused_is_not_held_against_the_next_try(fake: PixVerseS
         (987654, ProviderFailed),
     ],
 )
-async def test_what_a_refusal_means(
+async def test_a_refusals_number_says_what_it_means(
     fake: PixVerseServer, provider: PixVerse, code: int, error: type[JobFailed]
 ) -> None:
     fake.faults["create"].append(refuses(code, "the reason"))
@@ -246,10 +198,12 @@ async def test_what_a_refusal_means(
 
 @pytest.mark.parametrize("code", [500044, 500069])
 @pytest.mark.parametrize("kind", ["upload", "create", "poll"])
-async def test_not_now(fake: PixVerseServer, provider: PixVerse, tmp_path: Path, kind: str, code: int) -> None:
+async def test_a_limit_that_is_reached_is_asked_again(
+    fake: PixVerseServer, provider: PixVerse, inputs: dict[str, Inputs], kind: str, code: int
+) -> None:
     fake.faults[kind].append(refuses(code))
     with pytest.raises(ProviderUnreachable, match="not now"):
-        await provider.poll(await provider.submit(order(inputs=Inputs(first_frame=picture(tmp_path / "first")))))
+        await provider.poll(await provider.submit(order(inputs=inputs["first_frame"])))
 
 
 async def test_a_fault_of_theirs_says_nothing_of_the_order(fake: PixVerseServer, provider: PixVerse) -> None:
@@ -266,14 +220,13 @@ async def test_a_success_without_a_number_is_none(fake: PixVerseServer, provider
 
 
 async def test_an_upload_that_fails_costs_nothing_and_is_tried_again(
-    fake: PixVerseServer, provider: PixVerse, tmp_path: Path
+    fake: PixVerseServer, provider: PixVerse, inputs: dict[str, Inputs]
 ) -> None:
-    inputs = Inputs(first_frame=picture(tmp_path / "first"))
     fake.faults["upload"].extend([answers(502), answers(200, {"ErrCode": 0, "ErrMsg": "success", "Resp": {}})])
     for _ in range(2):
         with pytest.raises(ProviderUnreachable):
-            await provider.submit(order(inputs=inputs))
-    await provider.submit(order(inputs=inputs))
+            await provider.submit(order(inputs=inputs["first_frame"]))
+    await provider.submit(order(inputs=inputs["first_frame"]))
     assert fake.count("create") == 1
 
 
@@ -288,11 +241,11 @@ async def test_an_upload_that_fails_costs_nothing_and_is_tried_again(
     ],
 )
 async def test_an_upload_that_is_refused_ends_it(
-    fake: PixVerseServer, provider: PixVerse, tmp_path: Path, said: Any, error: type[JobFailed]
+    fake: PixVerseServer, provider: PixVerse, inputs: dict[str, Inputs], said: Any, error: type[JobFailed]
 ) -> None:
     fake.faults["upload"].append(said)
     with pytest.raises(JobFailed) as caught:
-        await provider.submit(order(inputs=Inputs(first_frame=picture(tmp_path / "first"))))
+        await provider.submit(order(inputs=inputs["first_frame"]))
     assert type(caught.value) is error
     assert fake.count("create") == 0
 
@@ -304,12 +257,11 @@ async def test_an_upload_that_is_refused_ends_it(
     ("end", "error", "cost"),
     [("deleted", ProviderFailed, None), ("rejected", ContentRejected, 0), ("failed", ProviderFailed, None)],
 )
-async def test_how_it_ends_without_a_video(
+async def test_an_end_without_a_video_says_why_and_what_it_cost(
     fake: PixVerseServer, provider: PixVerse, end: str, error: type[JobFailed], cost: int | None
 ) -> None:
     fake.end = end
-    answer = await provider.poll(await provider.submit(order()))
-    assert isinstance(answer, Refused)
+    answer = await refusal(provider, order())
     assert (type(answer.error), answer.cost) == (error, cost)
 
 
@@ -342,37 +294,23 @@ async def test_done_without_an_address_is_asked_again(fake: PixVerseServer, prov
         await provider.poll(ticket)
 
 
-async def test_the_film_is_fetched_elsewhere_without_the_key(
-    fake: PixVerseServer, provider: PixVerse, tmp_path: Path
-) -> None:
-    async with PixVerseServer(FILM, b"") as media:
-        fake.elsewhere = media.origin
-        done = await provider.poll(await provider.submit(order()))
-        assert isinstance(done, Done)
-        await provider.download(done, tmp_path / "result")
-        assert KEY not in str(media.last("result").headers)
-    assert (tmp_path / "result").read_bytes() == FILM
-
-
 # --- money ---
 
 
-async def test_what_a_create_says_it_took_is_in_the_ticket(fake: PixVerseServer, provider: PixVerse) -> None:
+async def test_what_a_create_says_it_took_is_in_the_ticket(
+    fake: PixVerseServer, provider: PixVerse, make: Make
+) -> None:
     fake.credits = 45
     ticket = await provider.submit(order())
     assert ticket.split() == [next(iter(fake.jobs)), "0.45"]
-    other = PixVerse(CASE.setup(fake, id="v6"))  # of another list
-    done = await other.poll(ticket)
+    done = await make(id="v6").poll(ticket)  # of another list
     assert isinstance(done, Done)
     assert done.cost == Decimal("0.45")
-    await other.close()
 
 
 async def test_a_video_that_was_moderated_is_given_back(fake: PixVerseServer, provider: PixVerse) -> None:
     fake.credits, fake.end = 45, "rejected"
-    answer = await provider.poll(await provider.submit(order()))
-    assert isinstance(answer, Refused)
-    assert answer.cost == 0
+    assert (await refusal(provider, order())).cost == 0
 
 
 @pytest.mark.parametrize(
@@ -385,18 +323,16 @@ async def test_a_video_that_was_moderated_is_given_back(fake: PixVerseServer, pr
         ({"id": "v6"}, None),
     ],
 )
-async def test_the_list_knows_quality_and_sound(
-    fake: PixVerseServer, options: dict[str, Any], of_eight: str | None
-) -> None:
-    price = PixVerse(CASE.setup(fake, **options)).price
+async def test_the_list_knows_quality_and_sound(make: Make, options: dict[str, Any], of_eight: str | None) -> None:
+    price = make(**options).price
     assert (price and price.of(8)) == (of_eight and Decimal(of_eight))
 
 
-async def test_what_each_model_is_made_from(fake: PixVerseServer) -> None:
-    assert PixVerse(CASE.setup(fake)).capabilities.inputs == frozenset(Input)
-    assert Input.REFERENCES not in PixVerse(CASE.setup(fake, id="v6")).capabilities.inputs
-    assert Input.EXTEND_VIDEO not in PixVerse(CASE.setup(fake, id="c1")).capabilities.inputs
-    assert PixVerse(CASE.setup(fake)).capabilities.durations == (5, 8, 10)
+async def test_each_model_is_made_from_what_it_takes(make: Make) -> None:
+    assert make().capabilities.inputs == frozenset(Input)
+    assert Input.REFERENCES not in make(id="v6").capabilities.inputs
+    assert Input.EXTEND_VIDEO not in make(id="c1").capabilities.inputs
+    assert make().capabilities.durations == (5, 8, 10)
 
 
 async def test_a_key_without_credits_is_told_before_a_job_is(fake: PixVerseServer, provider: PixVerse) -> None:

@@ -29,11 +29,12 @@ from rushes.providers import Delivered, Done, Inputs, Order, Pending, Provider, 
 from tests.media.clips import make
 from tests.providers.cases import CASES
 from tests.providers.cases.case import Case
+from tests.providers.ordered import JOB, order
+from tests.providers.ordered import picture as an_image
 from tests.servers.fake import KEY, Fake, answers, cuts_off, garbles, redirects, stops_halfway
 
 pytestmark = pytest.mark.anyio
 
-JOB = "6e6b7a3c-0b0e-4a0e-9a55-1f5b1c2d3e4f"
 REMOTE = [case for case in CASES if case.remote]
 POLLED = [case for case in REMOTE if case.polls]
 
@@ -53,23 +54,11 @@ class Stage:
         return self.fake.film if self.case.kind is Kind.VIDEO else self.fake.picture
 
     def order(self, **facts: Any) -> Order:
-        video = self.case.kind is Kind.VIDEO
-        usual: dict[str, Any] = {
-            "job_id": JOB,
-            "model": self.case.model,
-            "prompt": "a red fox in snow",
-            "aspect_ratio": "9:16",
-            "width": 720,
-            "height": 1280,
-            "seconds": 8 if video else 0,
-            "kind": self.case.kind,
-            "result": self.folder / "delivered",
-        }
-        return Order(**{**usual, **facts})
+        return order(self.case.model, **{"result": self.folder / "delivered", **facts})
 
-    async def made(self, order: Order | None = None) -> bytes:
+    async def made(self, wanted: Order | None = None) -> bytes:
         """The finished file, by whichever way it comes."""
-        ticket = await self.provider.submit(order or self.order())
+        ticket = await self.provider.submit(wanted or self.order())
         if isinstance(ticket, Delivered):
             return (self.folder / "delivered").read_bytes()
         done = await self.polled(ticket)
@@ -88,10 +77,6 @@ class Stage:
         ticket = await self.provider.submit(self.order())
         assert isinstance(ticket, str)
         return ticket
-
-    def picture(self, name: str, width: int = 300, height: int = 200, colour: str = "red") -> Path:
-        Image.new("RGB", (width, height), colour).save(self.folder / name, "JPEG")
-        return self.folder / name
 
 
 @pytest.fixture(scope="session")
@@ -141,12 +126,12 @@ async def test_words_alone_become_the_file(stage: Stage) -> None:
     indirect=["stage"],
 )
 async def test_each_input_is_sent_as_bytes_that_the_vendor_can_read(stage: Stage, taken: Input) -> None:
-    picture = stage.picture("in.jpg")
+    image = an_image(stage.folder / "in.jpg")
     (stage.folder / "in.mp4").write_bytes(stage.fake.film)
     inputs = {
-        Input.FIRST_FRAME: Inputs(first_frame=picture),
+        Input.FIRST_FRAME: Inputs(first_frame=image),
         Input.EXTEND_VIDEO: Inputs(extend_video=stage.folder / "in.mp4"),
-        Input.REFERENCES: Inputs(references=(picture,)),
+        Input.REFERENCES: Inputs(references=(image,)),
     }[taken]
     assert await stage.made(stage.order(inputs=inputs))
     # Nobody but this server finds its own links: the bytes themselves are sent, or uploaded first.
@@ -255,7 +240,7 @@ async def test_a_job_that_fails_says_why(stage: Stage, end: str, error: type[Job
     assert type(answer.error) is error
 
 
-async def test_a_model_that_is_gone(stage: Stage) -> None:
+async def test_a_model_that_is_gone_is_said_to_be_retired(stage: Stage) -> None:
     stage.fake.faults["create"].append(answers(404, stage.case.retired))
     with pytest.raises(ModelRetired):
         await stage.provider.submit(stage.order())
@@ -352,6 +337,14 @@ async def test_a_key_goes_to_its_own_host_alone(stage: Stage, film: bytes, pictu
         with pytest.raises(ProviderFailed):
             await stage.provider.download(done, stage.folder / "result")
         assert all(KEY not in str(asked.headers) for asked in other.asked)
+
+
+@only([case for case in REMOTE if case.media])
+async def test_a_result_on_a_host_for_media_is_fetched_without_the_key(stage: Stage) -> None:
+    async with stage.case.server(b"from the media host", b"from the media host") as media:
+        stage.fake.media = media.origin
+        assert await stage.made() == b"from the media host"
+        assert KEY not in str(media.last("result").headers)
 
 
 # --- the rest ---

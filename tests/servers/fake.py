@@ -65,6 +65,8 @@ class Fake:
         """``done``, ``failed``, ``rejected`` (moderation, after it was accepted), ``never``; a vendor may have more."""
         self.polls = 0
         """How many polls say "not yet" before a job ends."""
+        self.media = ""
+        """The host that results are on, where they are not here; of the vendors that have one."""
         self.jobs: dict[str, Json] = {}
         """What was accepted, by its name there."""
         self.asked: list[Asked] = []

@@ -63,17 +63,14 @@ APPS = {"/".join(name.split("/")[:2]) for name in ENDPOINTS}
 
 
 class FalServer(Fake):
-    """``media``: the host that results are on, where it is not this one. ``charges``: whether results say what they
-    came to. ``end`` may also be ``timeout`` (fal's own machines), ``policy`` (the entry does not come first), ``empty``
-    (a model that gave nothing back), ``unsafe`` (the same, with words), ``picture`` (an input that is none), ``black``
-    (a safety check's picture).
+    """``charges``: whether results say what they came to. ``end`` may also be ``timeout`` (fal's own machines),
+    ``policy`` (the entry does not come first), ``empty`` (a model that gave nothing back), ``unsafe`` (the same, with
+    words), ``picture`` (an input that is none), ``black`` (a safety check's picture).
     """
 
     def __init__(self, film: bytes, picture: bytes) -> None:
         super().__init__(film, picture)
-        self.jobs: dict[str, Json] = {}
         self.uploads: dict[str, bytes] = {}
-        self.media = ""
         self.charges = True
         self.waits = True
         """Whether polls that are not ready say that it stands in line, or that it is at work."""

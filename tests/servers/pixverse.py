@@ -19,7 +19,7 @@ _NEEDS = {
 
 
 class PixVerseServer(Fake):
-    """``elsewhere``: where finished videos lie, when not here. ``credits``: what a create says it took, if it says so.
+    """``credits``: what a create says it took, if it says so.
 
     A create that comes again under the same trace gets the first one's answer; so does anything else.
     """
@@ -31,7 +31,6 @@ class PixVerseServer(Fake):
         self.answers: dict[str, Json] = {}
         """By trace."""
         self.uploads: dict[int, bytes] = {}
-        self.elsewhere = ""
         self.credits: int | None = None
         self.balance = 1000
 
@@ -120,7 +119,7 @@ class PixVerseServer(Fake):
         return self._told(name, _STATUS[self.end])
 
     def _told(self, name: str, status: int) -> Json:
-        url = f"{self.elsewhere or self.origin}/media/{name}.mp4" if status == 1 else ""
+        url = f"{self.media or self.origin}/media/{name}.mp4" if status == 1 else ""
         return _success(
             {"id": int(name), "status": status, "url": url, "outputWidth": 720, "outputHeight": 1280, "seed": 1,
              "size": len(self.film), "prompt": self.jobs[name]["prompt"], "create_time": "2026-11-22T00:00:00Z"}

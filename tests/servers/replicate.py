@@ -51,9 +51,7 @@ class ReplicateServer(Fake):
 
     def __init__(self, film: bytes, picture: bytes) -> None:
         super().__init__(film, picture)
-        self.jobs: dict[str, Json] = {}
         self.files: dict[str, bytes] = {}
-        self.media = ""
         self.lists = False
         self.error = "No luck (E6716)"
 

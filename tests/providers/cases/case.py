@@ -33,6 +33,8 @@ class Case:
     """The body of a 429."""
     retired: Mapping[str, Any] = field(default_factory=lambda: {"error": "no longer available"})
     """The body of a 404 to a create."""
+    media: bool = False
+    """Whether its results are on a host that is none of the API's."""
     cancels: bool = True
     checks: bool = True
     polls: bool = True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rushes.catalogue import Input
 from rushes.model import Kind
 from rushes.providers.fal import Fal
@@ -18,25 +20,19 @@ def _api(fake: Fake) -> str:
     return f"{fake.origin}/v1"
 
 
-HOSTS = {"api_url": _api, "rest_url": _origin, "cdn_url": _origin}
-CASES = [
-    Case("fal", Fal, FalServer, "FAL_KEY", model="veo3.1", options=HOSTS, inputs=frozenset(Input)),
-    Case(
-        "fal pixverse",
-        Fal,
-        FalServer,
-        "FAL_KEY",
-        options=HOSTS,
-        inputs=frozenset({Input.FIRST_FRAME, Input.EXTEND_VIDEO}),
-    ),
-    Case(
-        "fal image",
-        Fal,
-        FalServer,
-        "FAL_KEY",
-        model="nanobanana",
-        kind=Kind.IMAGE,
-        options=HOSTS,
-        inputs=frozenset({Input.REFERENCES}),
-    ),
-]
+VEO = Case(
+    "fal",
+    Fal,
+    FalServer,
+    "FAL_KEY",
+    model="veo3.1",
+    options={"api_url": _api, "rest_url": _origin, "cdn_url": _origin},
+    inputs=frozenset(Input),
+    media=True,
+)
+PIXVERSE = replace(
+    VEO, name="fal pixverse", model="pixverse5.5", inputs=frozenset({Input.FIRST_FRAME, Input.EXTEND_VIDEO})
+)
+IMAGE = replace(VEO, name="fal image", model="nanobanana", kind=Kind.IMAGE, inputs=frozenset({Input.REFERENCES}))
+
+CASES = [VEO, PIXVERSE, IMAGE]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rushes.catalogue import Input
 from rushes.model import Kind
 from rushes.providers.google import Google
@@ -30,20 +32,6 @@ VEO = Case(
     needs_key=False,  # whoever the machine is logged in as may do
 )
 
-IMAGE = Case(
-    "google image",
-    Google,
-    GeminiImageServer,
-    "GEMINI_API_KEY",
-    model="nanobanana",
-    kind=Kind.IMAGE,
-    inputs=frozenset({Input.REFERENCES}),
-    not_now=_NOT_NOW,
-    retired=_RETIRED,
-    cancels=False,
-    polls=False,
-)
-
 OMNI_FLASH = Case(
     "google omni",
     Google,
@@ -54,6 +42,18 @@ OMNI_FLASH = Case(
     inputs=frozenset(Input),
     not_now=_NOT_NOW,
     retired=_RETIRED,
+)
+
+IMAGE = replace(
+    OMNI_FLASH,
+    name="google image",
+    server=GeminiImageServer,
+    model="nanobanana",
+    kind=Kind.IMAGE,
+    options={},
+    inputs=frozenset({Input.REFERENCES}),
+    cancels=False,
+    polls=False,
 )
 
 CASES = [VEO, IMAGE, OMNI_FLASH]

@@ -15,6 +15,7 @@ CASES = [
         "PIXVERSE_API_KEY",
         inputs=frozenset(Input),
         not_now={"ErrCode": 500044, "ErrMsg": "Reached the limit for concurrent generations."},
+        media=True,
         cancels=False,
     ),
 ]

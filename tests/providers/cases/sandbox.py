@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rushes.catalogue import Input
 from rushes.model import Kind
 from rushes.providers.sandbox import Sandbox
@@ -16,29 +18,17 @@ class Nobody(Fake):
         return []
 
 
-CASES = [
-    Case(
-        "sandbox",
-        Sandbox,
-        Nobody,
-        "NO_KEY",
-        options={"base_url": None},
-        inputs=frozenset(Input),
-        cancels=False,
-        needs_key=False,
-        remote=False,
-    ),
-    Case(
-        "sandbox image",
-        Sandbox,
-        Nobody,
-        "NO_KEY",
-        model="seedream3.0",
-        kind=Kind.IMAGE,
-        options={"base_url": None},
-        inputs=frozenset({Input.REFERENCES}),
-        cancels=False,
-        needs_key=False,
-        remote=False,
-    ),
-]
+VIDEO = Case(
+    "sandbox",
+    Sandbox,
+    Nobody,
+    "NO_KEY",
+    options={"base_url": None},
+    inputs=frozenset(Input),
+    cancels=False,
+    needs_key=False,
+    remote=False,
+)
+IMAGE = replace(VIDEO, name="sandbox image", model="seedream3.0", kind=Kind.IMAGE, inputs=frozenset({Input.REFERENCES}))
+
+CASES = [VIDEO, IMAGE]
