@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -21,21 +22,13 @@ from rushes.providers import Inputs, Setup
 from rushes.providers.google import Google
 from rushes.providers.google.omni import Omni
 from rushes.providers.google.veo import Veo
+from tests.providers.cases.case import Case
 from tests.providers.cases.google import IMAGE, OMNI_FLASH, VEO
-from tests.providers.googled import FILM, PICTURE, drawing, in_base64, made, order, picture
+from tests.providers.googled import drawing, in_base64, order
+from tests.providers.ordered import FILM, PICTURE
 from tests.servers.fake import KEY, Fake
-from tests.servers.google import (
-    IMAGE as IMAGE_MODEL,
-)
-from tests.servers.google import (
-    LOCATION,
-    OMNI,
-    PROJECT,
-    TOKEN,
-    GeminiImageServer,
-    OmniServer,
-    VeoServer,
-)
+from tests.servers.google import IMAGE as IMAGE_MODEL
+from tests.servers.google import LOCATION, OMNI, PROJECT, TOKEN, GeminiImageServer, OmniServer, VeoServer
 from tests.servers.google import VEO as VEO_MODEL
 
 pytestmark = pytest.mark.anyio
@@ -51,6 +44,14 @@ async def veo() -> AsyncIterator[VeoServer]:
 async def omni() -> AsyncIterator[OmniServer]:
     async with OmniServer(FILM, b"") as server:
         yield server
+
+
+@asynccontextmanager
+async def made(case: Case, fake: Fake, **options: Any) -> AsyncIterator[Google]:
+    """A provider of a case, with other options."""
+    provider = Google(case.setup(fake, **options))
+    yield provider
+    await provider.close()
 
 
 # --- one provider ---
@@ -128,8 +129,8 @@ def _image(path: Path) -> types.Image:
     return types.Image(image_bytes=path.read_bytes(), mime_type="image/jpeg")
 
 
-async def test_googles_client_makes_a_video_by_veo_as_we_do(veo: VeoServer, tmp_path: Path) -> None:
-    reference = picture(tmp_path / "reference")
+async def test_googles_client_makes_a_video_by_veo_as_we_do(veo: VeoServer, inputs: dict[str, Inputs]) -> None:
+    (reference,) = inputs["reference"].references
     config = types.GenerateVideosConfig(
         number_of_videos=1,
         duration_seconds=8,
@@ -156,13 +157,13 @@ async def test_googles_client_makes_a_video_by_veo_as_we_do(veo: VeoServer, tmp_
     assert await asyncio.to_thread(theirs) == FILM
     create, poll = said(veo, "create"), said(veo, "poll")
     async with made(VEO, veo, storage_uri=None) as provider:
-        ticket = str(await provider.submit(order(inputs=Inputs(references=(reference,)))))
+        ticket = str(await provider.submit(order(inputs=inputs["reference"])))
         await provider.poll(ticket)
     assert said(veo, "create") == create
     assert said(veo, "poll") == (*poll[:3], {"operationName": ticket})
 
 
-async def test_googles_client_continues_a_video_by_veo_as_we_do(veo: VeoServer, tmp_path: Path) -> None:
+async def test_googles_client_continues_a_video_by_veo_as_we_do(veo: VeoServer, inputs: dict[str, Inputs]) -> None:
     config = types.GenerateVideosConfig(
         number_of_videos=1, duration_seconds=7, aspect_ratio="9:16", resolution="1080p", generate_audio=True
     )
@@ -171,9 +172,8 @@ async def test_googles_client_continues_a_video_by_veo_as_we_do(veo: VeoServer, 
     client = cloud_client(veo)
     await asyncio.to_thread(client.models.generate_videos, model=VEO_MODEL, source=source, config=config)
     create = said(veo, "create")
-    (tmp_path / "film").write_bytes(FILM)
     async with made(VEO, veo, storage_uri=None) as provider:
-        await provider.submit(order(inputs=Inputs(extend_video=tmp_path / "film")))
+        await provider.submit(order(inputs=inputs["extend_video"]))
     assert said(veo, "create") == create
 
 
@@ -186,8 +186,8 @@ async def test_googles_client_looks_for_a_model_of_vertex_where_we_do(veo: VeoSe
     assert said(veo, "models") == looked
 
 
-async def test_googles_client_makes_an_image_as_we_do(tmp_path: Path) -> None:
-    reference = picture(tmp_path / "reference")
+async def test_googles_client_makes_an_image_as_we_do(tmp_path: Path, inputs: dict[str, Inputs]) -> None:
+    (reference,) = inputs["reference"].references
     config = types.GenerateContentConfig(
         response_modalities=["IMAGE"], image_config=types.ImageConfig(aspect_ratio="16:9"), seed=3
     )
@@ -201,7 +201,7 @@ async def test_googles_client_makes_an_image_as_we_do(tmp_path: Path) -> None:
         assert [each.inline_data.data for each in answer.parts or [] if each.inline_data] == [PICTURE]
         theirs = said(server, "create")
         async with made(IMAGE, server, extra={"seed": 3}) as provider:
-            await provider.submit(drawing(tmp_path / "made", inputs=Inputs(references=(reference,))))
+            await provider.submit(drawing(tmp_path / "made", inputs=inputs["reference"]))
         ours = said(server, "create")
     inline = theirs[3]["contents"][0]["parts"][1]["inlineData"]
     # The API takes either spelling of a name, and either alphabet.
@@ -210,8 +210,8 @@ async def test_googles_client_makes_an_image_as_we_do(tmp_path: Path) -> None:
     assert ours == theirs
 
 
-async def test_googles_client_makes_a_video_by_omni_as_we_do(omni: OmniServer, tmp_path: Path) -> None:
-    reference = picture(tmp_path / "reference")
+async def test_googles_client_makes_a_video_by_omni_as_we_do(omni: OmniServer, inputs: dict[str, Inputs]) -> None:
+    (reference,) = inputs["reference"].references
     content: list[Any] = [
         {"type": "text", "text": "a red fox"},
         {"type": "image", "data": in_base64(reference), "mime_type": "image/jpeg"},
@@ -240,7 +240,7 @@ async def test_googles_client_makes_a_video_by_omni_as_we_do(omni: OmniServer, t
     create, poll, cancel = (said(omni, kind) for kind in ("create", "poll", "cancel"))
     omni.jobs.clear()
     async with made(OMNI_FLASH, omni) as provider:
-        ticket = str(await provider.submit(order(inputs=Inputs(references=(reference,)))))
+        ticket = str(await provider.submit(order(inputs=inputs["reference"])))
         await provider.poll(ticket)
         await provider.cancel(ticket)
     assert [said(omni, kind) for kind in ("create", "poll", "cancel")] == [create, poll, cancel]

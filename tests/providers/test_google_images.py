@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,27 +12,19 @@ from rushes.errors import BadSetting, ContentRejected, JobFailed, ModelRetired, 
 from rushes.providers import Delivered, Done, Inputs, Refused
 from rushes.providers.google import Google
 from tests.providers.cases.google import IMAGE
-from tests.providers.googled import PICTURE, drawing, in_base64, made, picture
+from tests.providers.googled import drawing, in_base64
+from tests.providers.ordered import PICTURE
 from tests.servers.fake import KEY, answers
 from tests.servers.google import IMAGE as MODEL
 from tests.servers.google import POLITE, GeminiImageServer
 
 pytestmark = pytest.mark.anyio
 
-
-@pytest.fixture
-async def fake() -> AsyncIterator[GeminiImageServer]:
-    async with GeminiImageServer(b"", PICTURE) as server:
-        yield server
+CASE = IMAGE
+Make = Callable[..., Google]
 
 
-@pytest.fixture
-async def provider(fake: GeminiImageServer) -> AsyncIterator[Google]:
-    async with made(IMAGE, fake) as provider:
-        yield provider
-
-
-async def test_words_alone(fake: GeminiImageServer, provider: Google, tmp_path: Path) -> None:
+async def test_words_alone_become_a_picture_at_once(fake: GeminiImageServer, provider: Google, tmp_path: Path) -> None:
     assert await provider.submit(drawing(tmp_path / "made")) == Delivered()
     asked = fake.last("create")
     assert (asked.method, asked.path) == ("POST", f"/v1/models/{MODEL}:generateContent")
@@ -44,20 +36,19 @@ async def test_words_alone(fake: GeminiImageServer, provider: Google, tmp_path: 
     assert (tmp_path / "made").read_bytes() == PICTURE
 
 
-async def test_a_reference_and_a_style(fake: GeminiImageServer, provider: Google, tmp_path: Path) -> None:
-    reference = picture(tmp_path / "reference")
-    inputs = Inputs(references=(reference,))
-    await provider.submit(drawing(tmp_path / "made", style="cartoon", inputs=inputs))
+async def test_references_and_a_style_go_with_the_words(
+    fake: GeminiImageServer, provider: Google, tmp_path: Path, inputs: dict[str, Inputs]
+) -> None:
+    await provider.submit(drawing(tmp_path / "made", style="cartoon", inputs=inputs["reference"]))
     (content,) = fake.last("create").json["contents"]
     assert content["parts"] == [
         {"text": "a red fox (cartoon style)"},
-        {"inlineData": {"mimeType": "image/jpeg", "data": in_base64(reference)}},
+        {"inlineData": {"mimeType": "image/jpeg", "data": in_base64(*inputs["reference"].references)}},
     ]
 
 
-async def test_what_a_route_may_say(fake: GeminiImageServer, tmp_path: Path) -> None:
-    async with made(IMAGE, fake, image_size="2K", extra={"seed": 3}) as provider:
-        await provider.submit(drawing(tmp_path / "made"))
+async def test_a_route_may_say_a_size_and_more(fake: GeminiImageServer, make: Make, tmp_path: Path) -> None:
+    await make(image_size="2K", extra={"seed": 3}).submit(drawing(tmp_path / "made"))
     assert fake.last("create").json["generationConfig"] == {
         "seed": 3,
         "responseModalities": ["IMAGE"],
@@ -65,12 +56,14 @@ async def test_what_a_route_may_say(fake: GeminiImageServer, tmp_path: Path) -> 
     }
 
 
-async def test_models_of_the_third_kind_are_asked_for_one_k(fake: GeminiImageServer, tmp_path: Path) -> None:
-    async with made(IMAGE, fake, id="gemini-3-pro-image") as provider:
-        with pytest.raises(ModelRetired):  # this server has another
-            await provider.submit(drawing(tmp_path / "made"))
-        assert provider.price is not None
-        assert str(provider.price.dollars) == "0.134"
+async def test_models_of_the_third_kind_are_asked_for_one_k(
+    fake: GeminiImageServer, make: Make, tmp_path: Path
+) -> None:
+    provider = make(id="gemini-3-pro-image")
+    with pytest.raises(ModelRetired):  # this server has another
+        await provider.submit(drawing(tmp_path / "made"))
+    assert provider.price is not None
+    assert str(provider.price.dollars) == "0.134"
     assert fake.last("create").json["generationConfig"]["imageConfig"]["imageSize"] == "1K"
 
 
@@ -91,7 +84,7 @@ async def test_the_last_picture_that_is_no_thought_counts(
         ("nothing", "a fox", ProviderFailed, "NO_IMAGE"),
     ],
 )
-async def test_three_ways_of_saying_no(
+async def test_a_no_is_told_in_one_of_its_ways(
     fake: GeminiImageServer,
     provider: Google,
     tmp_path: Path,
@@ -139,13 +132,12 @@ async def test_a_picture_may_be_spelled_in_either_alphabet(
         assert (tmp_path / "made").read_bytes() == b"\xfb\xff\xfe"
 
 
-async def test_a_bad_key_is_a_400_there(fake: GeminiImageServer, tmp_path: Path) -> None:
+async def test_a_bad_key_is_a_400_there(fake: GeminiImageServer, provider: Google, tmp_path: Path) -> None:
     fake.faults["create"].append(
         answers(400, {"error": {"status": "INVALID_ARGUMENT", "message": "API key expired. Please renew the API key."}})
     )
-    async with made(IMAGE, fake) as provider:
-        with pytest.raises(ModelUnavailable, match="API key expired"):
-            await provider.submit(drawing(tmp_path / "made"))
+    with pytest.raises(ModelUnavailable, match="API key expired"):
+        await provider.submit(drawing(tmp_path / "made"))
 
 
 async def test_there_is_no_job_to_ask_for(fake: GeminiImageServer, provider: Google, tmp_path: Path) -> None:
@@ -154,6 +146,6 @@ async def test_there_is_no_job_to_ask_for(fake: GeminiImageServer, provider: Goo
         await provider._api.download(Done("1"), tmp_path / "made")
 
 
-async def test_a_size_it_does_not_have_is_told_at_start(fake: GeminiImageServer) -> None:
+async def test_a_size_it_does_not_have_is_told_at_start(make: Make) -> None:
     with pytest.raises(BadSetting, match="image_size"):
-        Google(IMAGE.setup(fake, image_size="8K"))
+        make(image_size="8K")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import AsyncIterator
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +16,14 @@ from rushes.errors import ContentRejected, JobFailed, ProviderFailed, ProviderUn
 from rushes.providers import Done, Inputs, Pending, Refused
 from rushes.providers.google import Google
 from tests.providers.cases.google import OMNI_FLASH
-from tests.providers.googled import FILM, in_base64, made, order, picture
+from tests.providers.googled import in_base64, order
+from tests.providers.ordered import FILM, refusal
 from tests.servers.fake import KEY, answers
 from tests.servers.google import OMNI, POLITE, OmniServer
 
 pytestmark = pytest.mark.anyio
 
-
-@pytest.fixture
-async def fake() -> AsyncIterator[OmniServer]:
-    async with OmniServer(FILM, b"") as server:
-        yield server
-
-
-@pytest.fixture
-async def provider(fake: OmniServer) -> AsyncIterator[Google]:
-    async with made(OMNI_FLASH, fake) as provider:
-        yield provider
+CASE = OMNI_FLASH
 
 
 def content(fake: OmniServer) -> list[dict[str, Any]]:
@@ -40,7 +32,7 @@ def content(fake: OmniServer) -> list[dict[str, Any]]:
     return found
 
 
-async def test_words_alone(fake: OmniServer, provider: Google) -> None:
+async def test_words_alone_begin_an_interaction(fake: OmniServer, provider: Google) -> None:
     assert await provider.submit(order()) == "interactions/v1_1"
     asked = fake.last("create")
     assert (asked.method, asked.path, asked.headers["x-goog-api-key"]) == ("POST", "/v1/interactions", KEY)
@@ -60,9 +52,9 @@ async def test_words_alone(fake: OmniServer, provider: Google) -> None:
 
 
 async def test_a_first_frame_travels_in_the_shape_of_the_video(
-    fake: OmniServer, provider: Google, tmp_path: Path
+    fake: OmniServer, provider: Google, inputs: dict[str, Inputs]
 ) -> None:
-    await provider.submit(order(inputs=Inputs(first_frame=picture(tmp_path / "first"))))
+    await provider.submit(order(inputs=inputs["first_frame"]))
     words, image = content(fake)
     assert words == {"type": "text", "text": "a red fox"}
     assert (image["type"], image["mime_type"]) == ("image", "image/png")
@@ -70,24 +62,22 @@ async def test_a_first_frame_travels_in_the_shape_of_the_video(
     assert fake.last("create").json["generation_config"] == {"video_config": {"task": "image_to_video"}}
 
 
-async def test_a_video_is_continued(fake: OmniServer, provider: Google, tmp_path: Path) -> None:
-    (tmp_path / "film").write_bytes(FILM)
-    await provider.submit(order(inputs=Inputs(extend_video=tmp_path / "film")))
+async def test_a_video_is_continued(fake: OmniServer, provider: Google, inputs: dict[str, Inputs]) -> None:
+    await provider.submit(order(inputs=inputs["extend_video"]))
     assert content(fake)[1:] == [{"type": "video", "data": base64.b64encode(FILM).decode(), "mime_type": "video/mp4"}]
     assert fake.last("create").json["generation_config"] == {"video_config": {"task": "extend"}}
 
 
-async def test_references(fake: OmniServer, provider: Google, tmp_path: Path) -> None:
-    paths = picture(tmp_path / "1"), picture(tmp_path / "2", "green", "PNG")
-    await provider.submit(order(inputs=Inputs(references=paths)))
+async def test_references_travel_as_they_are(fake: OmniServer, provider: Google, inputs: dict[str, Inputs]) -> None:
+    await provider.submit(order(inputs=inputs["references"]))
     assert content(fake)[1:] == [
-        {"type": "image", "data": in_base64(paths[0]), "mime_type": "image/jpeg"},
-        {"type": "image", "data": in_base64(paths[1]), "mime_type": "image/png"},
+        {"type": "image", "data": in_base64(path), "mime_type": kind}
+        for path, kind in zip(inputs["references"].references, ("image/jpeg", "image/webp"), strict=True)
     ]
     assert fake.last("create").json["generation_config"] == {"video_config": {"task": "reference_to_video"}}
 
 
-async def test_asking_how_it_stands(fake: OmniServer, provider: Google) -> None:
+async def test_how_it_stands_is_asked_without_a_stream(fake: OmniServer, provider: Google) -> None:
     await provider.poll(str(await provider.submit(order())))
     asked = fake.last("poll")
     assert (asked.method, asked.path, asked.query) == ("GET", "/v1/interactions/v1_1", {"stream": "false"})
@@ -115,7 +105,7 @@ async def test_a_film_behind_an_address_is_fetched_with_the_key(
     assert (tmp_path / "result").read_bytes() == FILM
 
 
-async def test_an_address_that_only_describes_the_film(fake: OmniServer, provider: Google) -> None:
+async def test_an_address_that_only_describes_the_film_leads_to_it(fake: OmniServer, provider: Google) -> None:
     ticket = str(await provider.submit(order()))
     video = {"type": "video", "uri": f"{fake.origin}/v1/files/abc"}
     steps = [{"type": "model_output", "content": [video]}]
@@ -132,7 +122,7 @@ async def test_a_film_at_another_host_is_fetched_without_the_key(
         assert KEY not in str(other.last("result").headers)
 
 
-async def test_a_film_inside_the_answer(fake: OmniServer, provider: Google, tmp_path: Path) -> None:
+async def test_a_film_inside_the_answer_must_be_whole(fake: OmniServer, provider: Google, tmp_path: Path) -> None:
     fake.inline = True
     ticket = str(await provider.submit(order()))
     done = await provider.poll(ticket)
@@ -157,32 +147,24 @@ async def test_a_film_inside_the_answer(fake: OmniServer, provider: Google, tmp_
         ("words", ContentRejected, POLITE[:10]),
     ],
 )
-async def test_how_it_ends_without_a_film(
+async def test_an_end_without_a_film_says_why(
     fake: OmniServer, provider: Google, end: str, error: type[JobFailed], words: str
 ) -> None:
     fake.end = end
-    answer = await provider.poll(str(await provider.submit(order())))
-    assert isinstance(answer, Refused)
+    answer = await refusal(provider, order())
     assert type(answer.error) is error
-    with pytest.raises(error, match=words):
-        raise answer.error
+    assert re.search(words, answer.error.sentence)
 
 
 @pytest.mark.parametrize("status", ["incomplete", "budget_exceeded", "requires_action", "requires_continuation"])
 async def test_what_nobody_goes_on_with_has_ended(fake: OmniServer, provider: Google, status: str) -> None:
-    ticket = str(await provider.submit(order()))
     fake.faults["poll"].append(answers(200, {"status": status}))
-    answer = await provider.poll(ticket)
-    assert isinstance(answer, Refused)
-    assert status in answer.error.sentence
+    assert status in (await refusal(provider, order())).error.sentence
 
 
 async def test_done_without_anything_is_a_failure(fake: OmniServer, provider: Google) -> None:
-    ticket = str(await provider.submit(order()))
     fake.faults["poll"].append(answers(200, {"status": "completed"}))
-    answer = await provider.poll(ticket)
-    assert isinstance(answer, Refused)
-    assert type(answer.error) is ProviderFailed
+    assert type((await refusal(provider, order())).error) is ProviderFailed
 
 
 async def test_a_state_nobody_knows_is_waited_for(fake: OmniServer, provider: Google) -> None:
@@ -215,8 +197,8 @@ async def test_what_had_ended_need_not_be_stopped(fake: OmniServer, provider: Go
     assert await provider.cancel(ticket) is None
 
 
-async def test_what_each_version_takes(fake: OmniServer) -> None:
-    async with made(OMNI_FLASH, fake) as first, made(OMNI_FLASH, fake, id="gemini-omni-1.2-flash") as second:
-        assert (first.capabilities.most_references, second.capabilities.most_references) == (3, 6)
-        assert 15 in (second.capabilities.durations or ())
-        assert 15 not in (first.capabilities.durations or ())
+async def test_a_later_version_takes_more(make: Callable[..., Google]) -> None:
+    first, second = make().capabilities, make(id="gemini-omni-1.2-flash").capabilities
+    assert (first.most_references, second.most_references) == (3, 6)
+    assert 15 in (second.durations or ())
+    assert 15 not in (first.durations or ())

@@ -6,8 +6,9 @@ import asyncio
 import base64
 import io
 import json
+import re
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,11 @@ from PIL import Image
 
 from rushes.catalogue import Input
 from rushes.errors import BadSetting, ContentRejected, JobFailed, ModelUnavailable, ProviderFailed, ProviderUnreachable
-from rushes.providers import Done, Inputs, Refused
+from rushes.providers import Done, Inputs
 from rushes.providers.google import Google
 from tests.providers.cases.google import VEO
-from tests.providers.googled import FILM, JOB, in_base64, made, order, picture
+from tests.providers.googled import in_base64, order
+from tests.providers.ordered import FILM, JOB, refusal
 from tests.servers.fake import KEY, answers
 from tests.servers.google import LOCATION, PROJECT, TOKEN, VeoServer
 from tests.servers.google import VEO as MODEL
@@ -28,24 +30,14 @@ from tests.servers.google import VEO as MODEL
 pytestmark = pytest.mark.anyio
 
 WHERE = f"/v1beta1/projects/{PROJECT}/locations/{LOCATION}/publishers/google/models/{MODEL}"
-
-
-@pytest.fixture
-async def fake() -> AsyncIterator[VeoServer]:
-    async with VeoServer(FILM, b"") as server:
-        yield server
-
-
-@pytest.fixture
-async def provider(fake: VeoServer) -> AsyncIterator[Google]:
-    async with made(VEO, fake, storage_uri=None) as provider:
-        yield provider
+CASE = replace(VEO, options={**VEO.options, "storage_uri": None})  # films come inside the answer
+Make = Callable[..., Google]
 
 
 # --- the shape of every request ---
 
 
-async def test_words_alone(fake: VeoServer, provider: Google) -> None:
+async def test_words_alone_begin_an_operation(fake: VeoServer, provider: Google) -> None:
     await provider.submit(order())
     asked = fake.last("create")
     assert (asked.method, asked.path) == ("POST", f"{WHERE}:predictLongRunning")
@@ -63,42 +55,42 @@ async def test_words_alone(fake: VeoServer, provider: Google) -> None:
 
 
 async def test_a_first_frame_travels_in_the_shape_of_the_video(
-    fake: VeoServer, provider: Google, tmp_path: Path
+    fake: VeoServer, provider: Google, inputs: dict[str, Inputs]
 ) -> None:
-    await provider.submit(order(inputs=Inputs(first_frame=picture(tmp_path / "first"))))
+    await provider.submit(order(inputs=inputs["first_frame"]))
     (instance,) = fake.last("create").json["instances"]
     assert instance.keys() == {"prompt", "image"}
     assert instance["image"]["mimeType"] == "image/png"
     assert Image.open(io.BytesIO(base64.b64decode(instance["image"]["bytesBase64Encoded"]))).size == (1080, 1920)
 
 
-async def test_references_travel_as_assets(fake: VeoServer, provider: Google, tmp_path: Path) -> None:
-    paths = picture(tmp_path / "1"), picture(tmp_path / "2", "green", "PNG")
-    await provider.submit(order(inputs=Inputs(references=paths)))
+async def test_references_travel_as_assets(fake: VeoServer, provider: Google, inputs: dict[str, Inputs]) -> None:
+    await provider.submit(order(inputs=inputs["references"]))
     assert fake.last("create").json["instances"] == [
         {
             "prompt": "a red fox",
             "referenceImages": [
                 {"image": {"bytesBase64Encoded": in_base64(path), "mimeType": kind}, "referenceType": "ASSET"}
-                for path, kind in zip(paths, ("image/jpeg", "image/png"), strict=True)
+                for path, kind in zip(inputs["references"].references, ("image/jpeg", "image/webp"), strict=True)
             ],
         }
     ]
 
 
 async def test_a_video_is_continued_by_the_seven_seconds_that_veo_adds(
-    fake: VeoServer, provider: Google, tmp_path: Path
+    fake: VeoServer, provider: Google, inputs: dict[str, Inputs]
 ) -> None:
-    (tmp_path / "film").write_bytes(FILM)
-    await provider.submit(order(inputs=Inputs(extend_video=tmp_path / "film")))
+    await provider.submit(order(inputs=inputs["extend_video"]))
     asked = fake.last("create").json
     video = {"bytesBase64Encoded": base64.b64encode(FILM).decode(), "mimeType": "video/mp4"}
     assert asked["instances"] == [{"prompt": "a red fox", "video": video}]
     assert asked["parameters"]["durationSeconds"] == provider.seconds(8, Input.EXTEND_VIDEO) == 7
 
 
-async def test_with_references_a_video_has_eight_seconds(fake: VeoServer, provider: Google, tmp_path: Path) -> None:
-    await provider.submit(order(seconds=4, inputs=Inputs(references=(picture(tmp_path / "1"),))))
+async def test_with_references_a_video_has_eight_seconds(
+    fake: VeoServer, provider: Google, inputs: dict[str, Inputs]
+) -> None:
+    await provider.submit(order(seconds=4, inputs=inputs["reference"]))
     assert fake.last("create").json["parameters"]["durationSeconds"] == provider.seconds(4, Input.REFERENCES) == 8
     assert provider.seconds(4, Input.FIRST_FRAME) == provider.seconds(4, None) == 4
 
@@ -111,10 +103,9 @@ async def test_the_resolution_is_that_of_the_order(
     assert fake.last("create").json["parameters"].get("resolution") == resolution
 
 
-async def test_what_a_route_may_say(fake: VeoServer) -> None:
+async def test_a_route_may_say_where_and_how(fake: VeoServer, make: Make) -> None:
     options = {"audio": False, "extra": {"seed": 3, "sampleCount": 4}, "project": "another", "location": "europe-west4"}
-    async with made(VEO, fake, storage_uri="gs://a-bucket", **options) as provider:
-        await provider.submit(order())
+    await make(storage_uri="gs://a-bucket", **options).submit(order())
     asked = fake.last("create")
     assert asked.path.startswith("/v1beta1/projects/another/locations/europe-west4/")
     assert asked.json["parameters"] == {
@@ -128,7 +119,7 @@ async def test_what_a_route_may_say(fake: VeoServer) -> None:
     }
 
 
-async def test_asking_how_it_stands(fake: VeoServer, provider: Google) -> None:
+async def test_how_it_stands_is_asked_by_the_operations_name(fake: VeoServer, provider: Google) -> None:
     ticket = await provider.submit(order())
     await provider.poll(str(ticket))
     asked = fake.last("poll")
@@ -146,17 +137,16 @@ async def test_each_location_has_its_own_host(fake: VeoServer) -> None:
         assert str(veo._vendor(location).base) == f"https://{host}.googleapis.com/"  # type: ignore[attr-defined]
 
 
-async def test_an_operation_stays_where_it_was_begun(fake: VeoServer, provider: Google) -> None:
-    ticket = str(await provider.submit(order()))
-    async with made(VEO, fake, storage_uri=None, location="europe-west4", project="another") as moved:
-        assert isinstance(await moved.poll(ticket), Done)
-        assert list(moved._api._vendors) == [LOCATION]  # type: ignore[attr-defined]
+async def test_an_operation_stays_where_it_was_begun(provider: Google, make: Make) -> None:
+    moved = make(location="europe-west4", project="another")
+    assert isinstance(await moved.poll(str(await provider.submit(order()))), Done)
+    assert list(moved._api._vendors) == [LOCATION]  # type: ignore[attr-defined]
 
 
 # --- where the film is ---
 
 
-async def test_a_film_inside_the_answer(provider: Google, tmp_path: Path) -> None:
+async def test_a_film_may_be_inside_the_answer(provider: Google, tmp_path: Path) -> None:
     ticket = str(await provider.submit(order()))
     done = await provider.poll(ticket)
     assert done == Done(ticket)
@@ -165,7 +155,9 @@ async def test_a_film_inside_the_answer(provider: Google, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("text", ["", "not base64!", None])
-async def test_a_film_that_is_not_whole(fake: VeoServer, provider: Google, tmp_path: Path, text: str | None) -> None:
+async def test_a_film_that_is_not_whole_is_a_failure(
+    fake: VeoServer, provider: Google, tmp_path: Path, text: str | None
+) -> None:
     done = await provider.poll(str(await provider.submit(order())))
     assert isinstance(done, Done)
     video = {"bytesBase64Encoded": text, "mimeType": "video/mp4"}
@@ -174,11 +166,11 @@ async def test_a_film_that_is_not_whole(fake: VeoServer, provider: Google, tmp_p
         await provider.download(done, tmp_path / "result")
 
 
-async def test_a_film_in_cloud_storage(fake: VeoServer, tmp_path: Path) -> None:
-    async with made(VEO, fake) as provider:
-        done = await provider.poll(str(await provider.submit(order())))
-        assert done == Done(f"gs://a-bucket/made+here/{JOB}/1234/sample_0.mp4")
-        await provider.download(done, tmp_path / "result")
+async def test_a_film_in_cloud_storage_is_fetched_with_a_token(fake: VeoServer, make: Make, tmp_path: Path) -> None:
+    provider = make(storage_uri="gs://a-bucket/made+here")
+    done = await provider.poll(str(await provider.submit(order())))
+    assert done == Done(f"gs://a-bucket/made+here/{JOB}/1234/sample_0.mp4")
+    await provider.download(done, tmp_path / "result")
     asked = fake.last("result")
     assert asked.path == f"/storage/v1/b/a-bucket/o/made+here/{JOB}/1234/sample_0.mp4"
     assert asked.headers["authorization"] == f"Bearer {TOKEN}"
@@ -197,15 +189,13 @@ async def test_a_film_in_cloud_storage(fake: VeoServer, tmp_path: Path) -> None:
         ("empty", ProviderFailed, "gives no video"),
     ],
 )
-async def test_how_it_ends_without_a_film(
+async def test_an_end_without_a_film_says_why(
     fake: VeoServer, provider: Google, end: str, error: type[JobFailed], words: str
 ) -> None:
     fake.end = end
-    answer = await provider.poll(str(await provider.submit(order())))
-    assert isinstance(answer, Refused)
+    answer = await refusal(provider, order())
     assert type(answer.error) is error
-    with pytest.raises(error, match=words):
-        raise answer.error
+    assert re.search(words, answer.error.sentence)
 
 
 @pytest.mark.parametrize("name", [None, "", 7, "projects/p/operations/1", "https://elsewhere/operations/1"])
@@ -226,7 +216,7 @@ async def test_an_answer_without_an_operation_leaves_the_outcome_unknown(
         ((429, "RESOURCE_EXHAUSTED", "Quota exceeded."), ProviderUnreachable),
     ],
 )
-async def test_what_a_refusal_means(
+async def test_a_refusals_status_says_what_it_means(
     fake: VeoServer, provider: Google, said: tuple[int, str, str], error: type[Exception]
 ) -> None:
     code, status, message = said
@@ -251,7 +241,9 @@ async def test_a_token_that_has_run_out_is_asked_for_anew(fake: VeoServer, provi
     assert fake.count("token") == 2
 
 
-async def test_an_account_that_is_let_in_no_more(fake: VeoServer, provider: Google) -> None:
+async def test_an_account_that_is_let_in_no_more_leaves_what_was_ordered_waiting(
+    fake: VeoServer, provider: Google
+) -> None:
     fake.lifetime = 1
     ticket = str(await provider.submit(order()))
     for _ in range(2):
@@ -263,7 +255,7 @@ async def test_an_account_that_is_let_in_no_more(fake: VeoServer, provider: Goog
     assert fake.count("create") == 1
 
 
-async def test_a_token_endpoint_that_is_away(fake: VeoServer) -> None:
+async def test_a_token_endpoint_that_is_away_has_taken_nothing(fake: VeoServer) -> None:
     account = json.dumps({**json.loads(fake.account()), "token_uri": "http://127.0.0.1:1/token"})
     provider = Google(replace(VEO.setup(fake), secret=lambda name: account))
     with pytest.raises(ProviderUnreachable, match="access token"):
@@ -286,7 +278,9 @@ async def test_without_an_account_this_machines_login_counts(
     assert await Google(setup).submit(order())
 
 
-async def test_a_machine_without_a_login(fake: VeoServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_machine_without_a_login_is_told_what_to_set(
+    fake: VeoServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
     monkeypatch.setenv("NO_GCE_CHECK", "true")
@@ -301,7 +295,7 @@ async def test_without_an_account_the_project_must_be_said(fake: VeoServer) -> N
 
 
 @pytest.mark.parametrize("text", [KEY, "[]", "{}", '{"type": "authorized_user"}', "7"])
-async def test_a_key_that_is_no_accounts(fake: VeoServer, text: str) -> None:
+async def test_a_key_that_is_no_accounts_is_told_at_start(fake: VeoServer, text: str) -> None:
     with pytest.raises(BadSetting, match="service account"):
         Google(replace(VEO.setup(fake), secret=lambda name: text))
 
@@ -316,9 +310,9 @@ async def test_google_auth_is_needed_for_veo_alone(fake: VeoServer, monkeypatch:
 
 
 @pytest.mark.parametrize("options", [{"storage_uri": "s3://a-bucket"}, {"location": "us/central1"}, {"api": "imagen"}])
-async def test_options_that_cannot_be(fake: VeoServer, options: dict[str, Any]) -> None:
+async def test_an_option_that_cannot_be_is_told_at_start(make: Make, options: dict[str, Any]) -> None:
     with pytest.raises(BadSetting, match=next(iter(options))):
-        Google(VEO.setup(fake, **options))
+        make(**options)
 
 
 async def test_a_model_that_is_gone_is_told_by_doctor(fake: VeoServer, provider: Google) -> None:
