@@ -239,7 +239,16 @@ def test_the_states_are_told_as_they_are() -> None:
 
 
 def test_every_code_a_client_can_meet_is_told_and_no_other() -> None:
-    inside = {"DUPLICATE", "LEASE_LOST", "UNREADABLE", "START", "BAD_SETTING", "STORE_TOO_NEW", "CONFLICT"}
+    inside = {
+        "DUPLICATE",
+        "LEASE_LOST",
+        "UNREADABLE",
+        "START",
+        "BAD_SETTING",
+        "STORE_TOO_NEW",
+        "CONFLICT",
+        "DAMAGED_COPY",
+    }
     assert set(sections("errors.md")) == {kind.code for kind in tree(errors.RushesError)} - inside
 
 

@@ -38,6 +38,7 @@
     │   ├── StorageUnavailable      the folder or bucket does not answer
     │   └── ProviderUnreachable     nothing was accepted: safe to send again
     ├── Duplicate                   a row that must be the only one of its kind is there already
+    ├── DamagedCopy                 what came out of a new place is not what went in
     ├── LeaseLost                   another worker has the job: throw this work away
     ├── Unreadable                  a media file that cannot be read as what it should be
     │   └── TooManyPixels
@@ -306,6 +307,12 @@ class Duplicate(RushesError):
     """A row that must be the only one of its kind is there already."""
 
     code = "DUPLICATE"
+
+
+class DamagedCopy(RushesError):
+    """What came out of a new place is not what went in; it is not there any more."""
+
+    code = "DAMAGED_COPY"
 
 
 class LeaseLost(RushesError):

@@ -388,6 +388,9 @@ class Interrupted:
     async def column(self, sql: str, /, **params: object) -> list[Any]:
         return await self.inner.column(sql, **params)
 
+    async def columns(self) -> dict[str, list[str]]:
+        return await self.inner.columns()
+
     def version(self) -> int | None:
         return self.inner.version()
 
@@ -422,6 +425,9 @@ class InterruptedChange:
 
     async def lock_schema(self) -> None:
         await self.inner.lock_schema()
+
+    async def number_on(self, table: str, column: str) -> None:
+        await self.inner.number_on(table, column)
 
 
 @pytest.mark.anyio

@@ -73,9 +73,15 @@ class Blobs:
         """Remove ``name``; nothing happens when it is not there."""
         await self._place.delete(_checked(name))
 
+    def listed(self, prefix: str) -> AsyncGenerator[tuple[str, int], None]:
+        """Every name under the folder ``prefix`` with its bytes, in the order of the names: for checks and moves, never
+        on a hot path.
+        """
+        return self._place.listed(_checked(prefix) if prefix else "")
+
     async def names(self, prefix: str) -> list[str]:
-        """Every name under the folder ``prefix``: for checks and repairs, never on a hot path."""
-        return await self._place.names(_checked(prefix) if prefix else "")
+        """The names alone, where they are few."""
+        return [name async for name, _ in self.listed(prefix)]
 
     async def check(self) -> None:
         """Prove that a video's worth of bytes can be written now."""

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,6 +20,7 @@ from rushes.blobs.place import CHUNK_BYTES, Blob, Place
 from rushes.errors import StartError, StorageFull, StorageUnavailable
 
 _WORK = ".work"
+_LISTED = 1000
 _STALE_SECONDS = 24 * 3600
 # About a video of the longest length, so that "ready" means that the next result finds room.
 _ROOM_BYTES = 16 * 2**20
@@ -147,14 +149,27 @@ class Folder(Place):
         with _translated():
             await run_sync(lambda: (self._root / name).unlink(missing_ok=True))
 
-    async def names(self, prefix: str) -> list[str]:
-        """Every file under ``prefix``."""
-        return await run_sync(self._names, prefix)
+    async def listed(self, prefix: str) -> AsyncGenerator[tuple[str, int], None]:
+        """One folder after the other."""
+        found = self._listed(prefix)
+        while some := await run_sync(lambda: list(islice(found, _LISTED))):
+            for each in some:
+                yield each
 
-    def _names(self, prefix: str) -> list[str]:
-        work = self._root / _WORK
-        found = (path for path in (self._root / prefix).rglob("*") if path.is_file() and work not in path.parents)
-        return sorted(path.relative_to(self._root).as_posix() for path in found)
+    def _listed(self, folder: str) -> Iterator[tuple[str, int]]:
+        try:
+            with os.scandir(self._root / folder) as entries:
+                # A folder's files come where the whole name with its stroke stands among its neighbours.
+                inside = sorted((f"{entry.name}/" if entry.is_dir() else entry.name, entry.path) for entry in entries)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        for name, path in inside:
+            whole = f"{folder}/{name}" if folder else name
+            if name.endswith("/"):
+                yield from () if name == f"{_WORK}/" else self._listed(whole[:-1])
+            else:
+                with suppress(FileNotFoundError):  # deleted at this moment
+                    yield whole, Path(path).stat().st_size
 
     async def check(self) -> None:
         """Nothing more: the workspaces are on the same disk."""

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 _PART_BYTES = 8 * 2**20
 """What is sent or asked for at once: so much, and a few of them, is in memory."""
 _PARTS_AT_ONCE = 3
+_LISTED = 1000
 _CHECK = "checks/ready"
 _RETRIES: Mapping[str, Any] = {"max_retries": 4, "retry_timeout": timedelta(seconds=20)}
 """Every call may be made twice: a put writes the same bytes under the same name."""
@@ -134,10 +135,12 @@ class Bucket(Place):
             except FileNotFoundError:  # S3 does not tell, others do
                 return
 
-    async def names(self, prefix: str) -> list[str]:
-        """Every file under ``prefix``."""
+    async def listed(self, prefix: str) -> AsyncGenerator[tuple[str, int], None]:
+        """As the store lists them, a thousand at a time."""
         with self._translated():
-            return sorted([each["path"] async for batch in obstore.list(self._store, prefix or None) for each in batch])
+            async for some in obstore.list(self._store, prefix or None, chunk_size=_LISTED):
+                for each in some:
+                    yield each["path"], each["size"]
 
     async def check(self) -> None:
         """Write a file of no use, always the same one."""

@@ -65,8 +65,8 @@ class Place(ABC):
         """Remove it; nothing happens when it is not there."""
 
     @abstractmethod
-    async def names(self, prefix: str) -> list[str]:
-        """Every name under ``prefix``, in order."""
+    def listed(self, prefix: str) -> AsyncGenerator[tuple[str, int], None]:
+        """Every name under ``prefix`` with its bytes, in the order of the names."""
 
     @abstractmethod
     async def check(self) -> None:

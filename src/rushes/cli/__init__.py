@@ -45,6 +45,7 @@ COMMANDS = {
     ),
     "import": Entry("importing", "import_files", "Bring videos and images of one's own into the library.", LIBRARY),
     "export": Entry("exporting", "export", "Write the library into a folder that needs no server.", LIBRARY),
+    "move": Entry("moving", "move", "Take the library to another database, another storage, or both.", LIBRARY),
     "serve": Entry("serving", "serve", "Serve the API, with one worker beside it.", SERVE),
     "worker": Entry("serving", "worker", "Work on jobs, without serving.", SERVE),
     "migrate": Entry("serving", "migrate", "Bring the database up to date.", SERVE),

@@ -1,8 +1,9 @@
 """Rows: one SQL text on two engines, SQLite and PostgreSQL.
 
-SQL is written once, in the files named for nouns, with ``:name`` parameters and three words that the engines spell
-differently: ``$now`` (the database's clock, milliseconds), ``$skip_locked``, and ``$along(index)`` after a table, which
-SQLite has to be told and PostgreSQL finds by itself. Those files take whatever has
+SQL is written once, in the files named for nouns, with ``:name`` parameters and four words that the engines spell
+differently: ``$now`` (the database's clock, milliseconds), ``$skip_locked``, ``$along(index)`` after a table, which
+SQLite has to be told and PostgreSQL finds by itself, and ``$numbered`` where rows come with numbers that the database
+would give. Those files take whatever has
 ``rows``: the store itself for a read, a :class:`Transaction` inside a change.
 """
 
@@ -36,6 +37,9 @@ class Transaction(Rows, Protocol):
     async def lock_schema(self) -> None:
         """Wait until no other process changes the schema."""
 
+    async def number_on(self, table: str, column: str) -> None:
+        """Let the numbers that the database itself gives go on behind those that are there."""
+
 
 class Store(Rows, Protocol):
     """An open database. ``rows`` on it is for reads of one statement."""
@@ -46,6 +50,9 @@ class Store(Rows, Protocol):
 
     async def column(self, sql: str, /, **params: object) -> list[Any]:
         """The values of a read of one column; none of them may be null."""
+
+    async def columns(self) -> dict[str, list[str]]:
+        """The columns of every table."""
 
     def version(self) -> int | None:
         """A number that is another one after any commit of any process; ``None`` where the engine has none at hand."""
@@ -77,6 +84,21 @@ async def connect(data: Path, url: str | None = None, *, pool_size: int = 8) -> 
     from rushes.store.sqlite import Sqlite
 
     return Sqlite.connect(data / _FILE)
+
+
+async def in_use(data: Path, url: str | None = None) -> bool:
+    """Whether another program has the database open.
+
+    Raises:
+        StoreUnavailable: it does not answer.
+    """
+    if url is not None:
+        from rushes.store.postgres import Postgres
+
+        return await Postgres.in_use(url)
+    from rushes.store.sqlite import Sqlite
+
+    return Sqlite.in_use(data / _FILE)
 
 
 def exists(data: Path) -> bool:

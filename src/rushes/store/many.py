@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cache
+from string import ascii_lowercase
 from typing import TypeVar
 
 from rushes.store import Row, Rows, Transaction
@@ -32,7 +33,7 @@ def _names(letter: str, count: int) -> tuple[str, ...]:
 
 
 async def insert(tx: Transaction, text: str, rows: Sequence[Row]) -> None:
-    """Run an ``INSERT … VALUES {}`` of all these rows, of up to three columns each."""
+    """Run an ``INSERT … VALUES {}`` of all these rows."""
     for size in _ROWS:
         whole = len(rows) - len(rows) % size
         for some in batches(rows[:whole], size):
@@ -45,9 +46,14 @@ async def insert(tx: Transaction, text: str, rows: Sequence[Row]) -> None:
 @cache
 def _places(rows: int, columns: int) -> tuple[str, list[str]]:
     """``(:a0, :b0), (:a1, :b1)`` and the names in it."""
-    names = [[f"{letter}{row}" for letter in "abc"[:columns]] for row in range(rows)]
+    names = [[f"{_column(number)}{row}" for number in range(columns)] for row in range(rows)]
     values = ", ".join(f"({', '.join(f':{name}' for name in some)})" for some in names)
     return values, [name for some in names for name in some]
+
+
+def _column(number: int) -> str:
+    """``a`` … ``z``, ``aa`` …: a parameter's name begins with letters."""
+    return ascii_lowercase[number % 26] * (1 + number // 26)
 
 
 def batches(values: Sequence[T], size: int = MOST) -> Iterator[Sequence[T]]:

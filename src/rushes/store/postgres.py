@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import lru_cache
@@ -25,6 +26,14 @@ _CONNECT_SECONDS = 10
 _SNAPSHOT = """
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY;
 SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off
+"""
+_OTHERS = """
+SELECT 1 FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend' LIMIT 1
+"""
+_COLUMNS = """
+SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = current_schema()
+ORDER BY table_name, ordinal_position
 """
 _SCHEMA_LOCK = 0x52757368  # "Rush"
 
@@ -59,6 +68,20 @@ class Postgres:
                 "The database of RUSHES_DATABASE_URL does not answer; check its address and that it is running."
             ) from error
         return cls(pool)
+
+    @staticmethod
+    async def in_use(url: str) -> bool:
+        """Whether the server knows of anybody else in that database."""
+        with _translated():
+            async with await psycopg.AsyncConnection.connect(url, connect_timeout=_CONNECT_SECONDS) as connection:
+                return bool(await _rows(connection, _OTHERS, {}))
+
+    async def columns(self) -> dict[str, list[str]]:
+        """From PostgreSQL's own list."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for table, column in await self.rows(_COLUMNS):
+            found[table].append(column)
+        return found
 
     async def rows(self, sql: str, /, **params: object) -> list[Row]:
         """Run one read on a connection of the pool."""
@@ -123,6 +146,13 @@ class PostgresTransaction(PostgresSnapshot):
         """Hold a lock of the database until the transaction ends."""
         await self.rows("SELECT pg_advisory_xact_lock(:key)", key=_SCHEMA_LOCK)
 
+    async def number_on(self, table: str, column: str) -> None:
+        """Set the sequence behind the column."""
+        [(last,)] = await self.rows(f"SELECT max({column}) FROM {table}")  # noqa: S608  (names of our own)
+        if last is not None:
+            text = "SELECT setval(pg_get_serial_sequence(:table, :column), :last)"
+            await self.rows(text, table=table, column=column, last=last)
+
 
 async def _rows(connection: Connection, sql: str, params: dict[str, Any]) -> list[Row]:
     # Bytes, because the text is put together from our own constants: what comes from outside is always a parameter.
@@ -143,5 +173,6 @@ def _translated() -> Iterator[None]:
 @lru_cache(maxsize=512)
 def _text(sql: str, shift: int) -> str:
     text = sql.replace("$now", _NOW.format(shift=shift)).replace("$skip_locked", "FOR UPDATE SKIP LOCKED")
+    text = text.replace("$numbered", "OVERRIDING SYSTEM VALUE")
     text = re.sub(r"\$along\(\w+\)", "", text)
     return re.sub(r":([a-z_]+[0-9]*)", r"%(\1)s", text.replace("%", "%%"))

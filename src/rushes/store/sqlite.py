@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -26,6 +27,10 @@ _MMAP_BYTES = 16 * 2**30
 _CACHE_KIB = 64 * 1024
 # Rows of about 1 KB in a clustered table: with 4,096 every one of them would spill into an overflow page.
 _PAGE_BYTES = 8192
+_COLUMNS = """
+SELECT tables.name, columns.name FROM sqlite_schema AS tables, pragma_table_info(tables.name) AS columns
+WHERE tables.type = 'table' AND tables.name NOT LIKE 'sqlite_%' ORDER BY tables.name, columns.cid
+"""
 _NOW = "(CAST(unixepoch('subsec') * 1000 AS INTEGER) + {shift})"
 
 
@@ -61,6 +66,24 @@ class Sqlite:
             raise StartError(
                 f"The database {path} cannot be opened ({error}); check that the folder exists and can be written."
             ) from error
+
+    @staticmethod
+    def in_use(path: Path) -> bool:
+        """Whether anybody has the file open: one who asks for it alone does not get it then."""
+        with closing(apsw.Connection(str(path), apsw.SQLITE_OPEN_READWRITE)) as connection:
+            try:
+                for statement in ("PRAGMA locking_mode = EXCLUSIVE", "BEGIN EXCLUSIVE", "ROLLBACK"):
+                    connection.execute(statement).fetchall()
+            except apsw.BusyError:
+                return True
+            return False
+
+    async def columns(self) -> dict[str, list[str]]:
+        """From SQLite's own list."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for table, column in await self.rows(_COLUMNS):
+            found[table].append(column)
+        return found
 
     async def rows(self, sql: str, /, **params: object) -> list[Row]:
         """Run one read, here and now."""
@@ -174,6 +197,9 @@ class SqliteTransaction:
     async def lock_schema(self) -> None:
         """``BEGIN IMMEDIATE`` has done that already."""
 
+    async def number_on(self, table: str, column: str) -> None:
+        """SQLite does by itself."""
+
 
 async def _off_loop(thread: ThreadPoolExecutor, function: Callable[[], T]) -> T:
     # The thread cannot be stopped half-way: a cancelled caller still waits, so that the connection's state is
@@ -216,7 +242,7 @@ def _column(cursor: apsw.Cursor) -> list[Any]:
 
 @lru_cache(maxsize=512)
 def _text(sql: str, shift: int) -> str:
-    text = sql.replace("$now", _NOW.format(shift=shift)).replace("$skip_locked", "")
+    text = sql.replace("$now", _NOW.format(shift=shift)).replace("$skip_locked", "").replace("$numbered", "")
     # Without statistics it would rather walk the whole clustered table than look each row up from another index.
     return re.sub(r"\$along\((\w+)\)", r"INDEXED BY \1", text)
 
