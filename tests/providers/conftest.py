@@ -5,14 +5,29 @@ A module says of whom it speaks by its ``CASE``.
 
 from __future__ import annotations
 
+import io
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from rushes.providers import Inputs, Provider
+from tests.media.clips import make as clip
 from tests.providers.ordered import FILM, PICTURE, beginnings, makes
 from tests.servers.fake import Fake
+
+
+@pytest.fixture(scope="session")
+def film(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return clip(tmp_path_factory.mktemp("film") / "film.mp4", width=64, height=112, frames=12).read_bytes()
+
+
+@pytest.fixture(scope="session")
+def picture() -> bytes:
+    made = io.BytesIO()
+    Image.new("RGB", (72, 128), "blue").save(made, "PNG")
+    return made.getvalue()
 
 
 @pytest.fixture

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import io
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,19 +17,19 @@ from PIL import Image
 
 from rushes.catalogue import Input
 from rushes.errors import ContentRejected, ModelRetired, ModelUnavailable, ProviderFailed, ProviderUnreachable
-from rushes.providers import Delivered, Done, Inputs, Pending, Refused
+from rushes.providers import Delivered, Done, Inputs, Pending, Provider, Refused
 from rushes.providers.openai_compatible import OpenAICompatible
 from tests.conftest import serving
-from tests.providers.cases.openai_compatible import CASES
+from tests.providers.cases.openai_compatible import IMAGE, VIDEO
+from tests.providers.ordered import makes
+from tests.providers.ordered import picture as photograph
 from tests.providers.sandboxed import image_order, order
-from tests.providers.test_vendors import film, picture
 from tests.servers.fake import KEY, answers
 from tests.servers.openai_compatible import MODEL, OpenAICompatibleServer
 
-__all__ = ["film", "picture"]
-
 pytestmark = pytest.mark.anyio
-VIDEOS, IMAGES = CASES
+CASE = replace(VIDEO, options={**VIDEO.options, "extra": {"num_inference_steps": 30, "generate_sound": True}})
+Make = Callable[..., OpenAICompatible]
 
 
 @pytest.fixture
@@ -36,15 +39,10 @@ async def fake(film: bytes, picture: bytes) -> AsyncIterator[OpenAICompatibleSer
 
 
 @pytest.fixture
-async def provider(fake: OpenAICompatibleServer) -> AsyncIterator[OpenAICompatible]:
-    made = OpenAICompatible(VIDEOS.setup(fake, extra={"num_inference_steps": 30, "generate_sound": True}))
-    yield made
-    await made.close()
-
-
-def photograph(path: Path, width: int, height: int, colour: str) -> Path:
-    Image.new("RGB", (width, height), colour).save(path, "JPEG")
-    return path
+async def painter(fake: OpenAICompatibleServer) -> AsyncIterator[Provider]:
+    """Makes images."""
+    async with makes(IMAGE, fake) as make:
+        yield make()
 
 
 async def test_words_are_sent_as_a_form_of_text(fake: OpenAICompatibleServer, provider: OpenAICompatible) -> None:
@@ -66,7 +64,7 @@ async def test_a_first_frame_is_scaled_and_cropped_to_the_size_asked_for(
     fake: OpenAICompatibleServer, provider: OpenAICompatible, tmp_path: Path
 ) -> None:
     """Contract B6: "scaled and centre-cropped to cover"."""
-    await provider.submit(order(inputs=Inputs(first_frame=photograph(tmp_path / "in", 900, 300, "red"))))
+    await provider.submit(order(inputs=Inputs(first_frame=photograph(tmp_path / "in"))))
     [part] = fake.last("create").form["input_reference"]
     assert (part.filename, part.content_type) == ("first_frame.png", "image/png")
     with Image.open(io.BytesIO(part.content)) as sent:
@@ -76,16 +74,15 @@ async def test_a_first_frame_is_scaled_and_cropped_to_the_size_asked_for(
 async def test_references_are_sent_as_they_are_in_their_order(
     fake: OpenAICompatibleServer, provider: OpenAICompatible, tmp_path: Path
 ) -> None:
-    pictures = tuple(photograph(tmp_path / name, 60, 40, name) for name in ("red", "green", "blue"))
+    pictures = tuple(photograph(tmp_path / name, name) for name in ("red", "green", "blue"))
     await provider.submit(order(inputs=Inputs(references=pictures)))
     parts = fake.last("create").form["input_references"]
     assert [part.content for part in parts] == [each.read_bytes() for each in pictures]
     assert {part.content_type for part in parts} == {"image/jpeg"}
 
 
-async def test_an_image_is_asked_for_as_base64(fake: OpenAICompatibleServer, tmp_path: Path) -> None:
-    made = OpenAICompatible(IMAGES.setup(fake))
-    given = await made.submit(image_order("a calm sea", style="vintage", result=tmp_path / "made"))
+async def test_an_image_is_asked_for_as_base64(fake: OpenAICompatibleServer, painter: Provider, tmp_path: Path) -> None:
+    given = await painter.submit(image_order("a calm sea", style="vintage", result=tmp_path / "made"))
     assert given == Delivered(None)
     assert (tmp_path / "made").read_bytes() == fake.picture
     assert fake.last("create").path == "/v1/images/generations"
@@ -96,50 +93,46 @@ async def test_an_image_is_asked_for_as_base64(fake: OpenAICompatibleServer, tmp
         "n": 1,
         "response_format": "b64_json",
     }
-    await made.close()
 
 
-async def test_an_image_with_a_reference_is_an_edit(fake: OpenAICompatibleServer, tmp_path: Path) -> None:
-    made = OpenAICompatible(IMAGES.setup(fake))
-    given = photograph(tmp_path / "in", 60, 40, "red")
-    await made.submit(image_order(reference=given, result=tmp_path / "made"))
+async def test_an_image_with_a_reference_is_an_edit(
+    fake: OpenAICompatibleServer, painter: Provider, tmp_path: Path
+) -> None:
+    given = photograph(tmp_path / "in")
+    await painter.submit(image_order(reference=given, result=tmp_path / "made"))
     sent = fake.last("create")
     assert sent.path == "/v1/images/edits"
     assert [part.content for part in sent.form["image"]] == [given.read_bytes()]
     assert sent.form["size"] == ["400x400"]
-    await made.close()
 
 
-async def test_an_image_that_is_a_link_is_fetched_without_the_key(fake: OpenAICompatibleServer, tmp_path: Path) -> None:
-    made = OpenAICompatible(IMAGES.setup(fake))
+async def test_an_image_that_is_a_link_is_fetched_without_the_key(
+    fake: OpenAICompatibleServer, painter: Provider, tmp_path: Path
+) -> None:
     link = f"http://localhost:{fake.port}/v1/videos/x/content"
     fake.faults["create"].append(answers(200, {"data": [{"url": link}], "usage": {"cost": 0.5}}))
-    ticket = await made.submit(image_order(result=tmp_path / "made"))
-    done = await made.poll(str(ticket))
+    ticket = await painter.submit(image_order(result=tmp_path / "made"))
+    done = await painter.poll(str(ticket))
     assert done == Done(link, Decimal("0.5"))
     fake.faults["result"].append(answers(503))
     with pytest.raises(ProviderUnreachable):  # it is paid for, and fetched again
-        await made.download(done, tmp_path / "made")
-    await made.download(done, tmp_path / "made")
+        await painter.download(done, tmp_path / "made")
+    await painter.download(done, tmp_path / "made")
     assert (tmp_path / "made").read_bytes() == fake.film
     assert "authorization" not in fake.last("result").headers
-    await made.close()
 
 
 @pytest.mark.parametrize(
     "spelled", [{"b64_json": "data:image/png;base64,{}"}, {"b64_json": "\n{}\n"}, {"url": "data:x;base64,{}"}]
 )
 async def test_an_image_in_another_spelling_is_not_thrown_away(
-    fake: OpenAICompatibleServer, tmp_path: Path, spelled: dict[str, str]
+    fake: OpenAICompatibleServer, painter: Provider, tmp_path: Path, spelled: dict[str, str]
 ) -> None:
-    import base64
-
-    made, text = OpenAICompatible(IMAGES.setup(fake)), base64.b64encode(fake.picture).decode()
+    text = base64.b64encode(fake.picture).decode()
     item = {name: value.format(text) for name, value in spelled.items()}
     fake.faults["create"].append(answers(200, {"data": [item]}))
-    assert await made.submit(image_order(result=tmp_path / "made")) == Delivered(None)
+    assert await painter.submit(image_order(result=tmp_path / "made")) == Delivered(None)
     assert (tmp_path / "made").read_bytes() == fake.picture
-    await made.close()
 
 
 async def test_a_key_that_is_repeated_is_struck_out(fake: OpenAICompatibleServer, provider: OpenAICompatible) -> None:
@@ -161,12 +154,12 @@ async def test_a_cancel_that_was_not_heard_is_sent_again(
     assert await provider.cancel(ticket) is None
 
 
-async def test_an_image_that_cannot_be_read_was_paid_for(fake: OpenAICompatibleServer, tmp_path: Path) -> None:
-    made = OpenAICompatible(IMAGES.setup(fake))
+async def test_an_image_that_cannot_be_read_was_paid_for(
+    fake: OpenAICompatibleServer, painter: Provider, tmp_path: Path
+) -> None:
     fake.faults["create"].append(answers(200, {"data": [{"b64_json": "not base64!"}]}))
     with pytest.raises(ValueError, match="base64"):
-        await made.submit(image_order(result=tmp_path / "made"))
-    await made.close()
+        await painter.submit(image_order(result=tmp_path / "made"))
 
 
 async def test_its_progress_is_told_as_a_share(fake: OpenAICompatibleServer, provider: OpenAICompatible) -> None:
@@ -187,7 +180,7 @@ async def test_its_progress_is_told_as_a_share(fake: OpenAICompatibleServer, pro
     ],
     ids=lambda value: str(value)[:40],
 )
-async def test_every_state_of_a_job(
+async def test_every_state_of_a_job_has_a_meaning(
     fake: OpenAICompatibleServer, provider: OpenAICompatible, told: dict[str, object], meant: object
 ) -> None:
     fake.faults["poll"].append(answers(200, told))
@@ -203,7 +196,7 @@ async def test_every_state_of_a_job(
         (None, ProviderFailed, "does not say why"),
     ],
 )
-async def test_why_a_job_failed(
+async def test_a_job_that_failed_says_why(
     fake: OpenAICompatibleServer, provider: OpenAICompatible, told: object, error: type[Exception], words: str
 ) -> None:
     fake.faults["poll"].append(answers(200, {"status": "failed", "error": told}))
@@ -219,19 +212,15 @@ async def test_a_state_it_does_not_know_may_pass(fake: OpenAICompatibleServer, p
         await provider.poll("v")
 
 
-async def test_a_model_that_is_not_on_the_list(fake: OpenAICompatibleServer) -> None:
-    other = OpenAICompatible(VIDEOS.setup(fake, id="Wan-AI/Another"))
+async def test_a_model_that_is_not_on_the_list_is_told_by_doctor(make: Make) -> None:
     with pytest.raises(ModelRetired, match=MODEL):
-        await other.check()
-    await other.close()
+        await make(id="Wan-AI/Another").check()
 
 
-async def test_a_server_of_ones_own_may_have_no_key(fake: OpenAICompatibleServer) -> None:
-    bare = OpenAICompatible(VIDEOS.setup(fake, key_env="NOT_SET"))
+async def test_a_server_of_ones_own_may_have_no_key(fake: OpenAICompatibleServer, make: Make) -> None:
     fake.faults["create"].append(answers(200, {"id": "v"}))
-    assert await bare.submit(order()) == "v"
+    assert await make(key_env="NOT_SET").submit(order()) == "v"
     assert "authorization" not in fake.last("create").headers
-    await bare.close()
 
 
 async def test_what_it_takes_is_the_routes_to_say(fake: OpenAICompatibleServer, provider: OpenAICompatible) -> None:
@@ -241,9 +230,16 @@ async def test_what_it_takes_is_the_routes_to_say(fake: OpenAICompatibleServer, 
 # --- OpenAI's own client, so that the stand-in cannot drift into what only we accept ---
 
 
+@pytest.fixture
+async def client(fake: OpenAICompatibleServer) -> AsyncIterator[openai.AsyncOpenAI]:
+    async with openai.AsyncOpenAI(base_url=fake.base_url, api_key=KEY, max_retries=0) as client:
+        yield client
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # each of its video methods warns
-async def test_openais_client_makes_a_video_at_the_stand_in(fake: OpenAICompatibleServer) -> None:
-    client = openai.AsyncOpenAI(base_url=fake.base_url, api_key=KEY, max_retries=0)
+async def test_openais_client_makes_a_video_at_the_stand_in(
+    fake: OpenAICompatibleServer, client: openai.AsyncOpenAI
+) -> None:
     made = await client.videos.create(model=MODEL, prompt="a calm sea", seconds="4", size="720x1280")
     assert (made.status, made.object) == ("queued", "video")
     found = await client.videos.retrieve(made.id)
@@ -253,26 +249,21 @@ async def test_openais_client_makes_a_video_at_the_stand_in(fake: OpenAICompatib
     failed = await client.videos.retrieve(made.id)
     assert failed.error
     assert failed.error.code == "moderation_blocked"
-    await client.close()
 
 
-async def test_openais_client_makes_an_image_at_the_stand_in(fake: OpenAICompatibleServer) -> None:
-    client = openai.AsyncOpenAI(base_url=fake.base_url, api_key=KEY, max_retries=0)
+async def test_openais_client_makes_an_image_at_the_stand_in(client: openai.AsyncOpenAI) -> None:
     made = await client.images.generate(model=MODEL, prompt="a calm sea", response_format="b64_json")
     assert made.data
     assert made.data[0].b64_json
     with pytest.raises(openai.BadRequestError):
         await client.images.generate(model=MODEL, prompt="a forbidden thing")
     assert [each.id async for each in client.models.list()] == [MODEL]
-    await client.close()
 
 
 # --- the whole way ---
 
 
 async def test_a_real_server_makes_a_video_and_an_image_there(fake: OpenAICompatibleServer, tmp_path: Path) -> None:
-    import asyncio
-
     route = {"provider": "openai_compatible", "base_url": fake.base_url, "id": MODEL}
     models = {"pixverse5.5": {**route, "dollars_per_second": 0.1}, "flux-schnell": {**route, "dollars": 0.003}}
     settings = {"RUSHES_MODELS": json.dumps(models), "OPENAI_API_KEY": KEY, "RUSHES_ALLOW_PRIVATE_HOSTS": "127.0.0.1"}

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 
 from rushes.catalogue import Input
 from rushes.errors import (
@@ -25,12 +23,11 @@ from rushes.errors import (
     ProviderUnreachable,
 )
 from rushes.model import Kind
-from rushes.providers import Delivered, Done, Inputs, Order, Pending, Provider, Refused
-from tests.media.clips import make
+from rushes.providers import Delivered, Done, Inputs, Order, Pending, Provider, Refused, Setup
 from tests.providers.cases import CASES
 from tests.providers.cases.case import Case
 from tests.providers.ordered import JOB, order
-from tests.providers.ordered import picture as an_image
+from tests.providers.ordered import picture as photograph
 from tests.servers.fake import KEY, Fake, answers, cuts_off, garbles, redirects, stops_halfway
 
 pytestmark = pytest.mark.anyio
@@ -79,18 +76,6 @@ class Stage:
         return ticket
 
 
-@pytest.fixture(scope="session")
-def film(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    return make(tmp_path_factory.mktemp("film") / "film.mp4", width=64, height=112, frames=12).read_bytes()
-
-
-@pytest.fixture(scope="session")
-def picture() -> bytes:
-    made = io.BytesIO()
-    Image.new("RGB", (72, 128), "blue").save(made, "PNG")
-    return made.getvalue()
-
-
 @pytest.fixture(params=REMOTE, ids=lambda case: case.name)
 async def stage(request: pytest.FixtureRequest, film: bytes, picture: bytes, tmp_path: Path) -> AsyncIterator[Stage]:
     async with AsyncExitStack() as stack:
@@ -126,7 +111,7 @@ async def test_words_alone_become_the_file(stage: Stage) -> None:
     indirect=["stage"],
 )
 async def test_each_input_is_sent_as_bytes_that_the_vendor_can_read(stage: Stage, taken: Input) -> None:
-    image = an_image(stage.folder / "in.jpg")
+    image = photograph(stage.folder / "in.jpg")
     (stage.folder / "in.mp4").write_bytes(stage.fake.film)
     inputs = {
         Input.FIRST_FRAME: Inputs(first_frame=image),
@@ -382,8 +367,6 @@ async def test_a_key_that_is_missing_is_told_at_start(stage: Stage) -> None:
         stage.case.provider(_with_key(stage, None))
 
 
-def _with_key(stage: Stage, key: str | None) -> Any:
-    from dataclasses import replace
-
+def _with_key(stage: Stage, key: str | None) -> Setup:
     told = key and stage.case.credential(stage.fake, key)
     return replace(stage.case.setup(stage.fake), secret=lambda name: told)
