@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from rushes.model import Kind
-from rushes.providers import Done, Inputs, Order, Setup
+from rushes.providers import Done, Inputs, Order, Pending, Refused, Setup
 from rushes.providers.sandbox import Sandbox
 
 Picture = NDArray[np.uint8]
@@ -44,6 +44,23 @@ def image_order(prompt: str = "a calm sea", reference: Path | None = None, **fac
     usual: dict[str, Any] = {"model": "seedream3.0", "width": 400, "height": 400, "seconds": 0, "aspect_ratio": "1:1"}
     inputs = Inputs(references=(reference,) if reference else ())
     return order(prompt, inputs, **{"kind": Kind.IMAGE, **usual, **facts})
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.time = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.time
+
+
+def submitted(wanted: Order, clock: Clock | None = None) -> str:
+    return asyncio.run(Sandbox(Setup("pixverse5.5"), now=clock or Clock()).submit(wanted))
+
+
+def polled(ticket: str, clock: Clock) -> Pending | Done | Refused:
+    """By another instance than the one that took the order."""
+    return asyncio.run(Sandbox(Setup("pixverse5.5"), now=clock).poll(ticket))
 
 
 def made(wanted: Order, to: Path, sandbox: Sandbox | None = None) -> Path:
