@@ -20,7 +20,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from rushes.errors import Cancelled, ModelUnavailable, ProviderFailed, ProviderUnreachable
+from rushes.errors import Cancelled, JobFailed, ModelUnavailable, ProviderFailed, ProviderUnreachable
 from rushes.model import Kind
 from rushes.providers import Done, Inputs, Order, Pending, Refused, Setup
 from rushes.providers.diffusers import Diffusers, delivery
@@ -164,9 +164,22 @@ def made(provider: Diffusers, wanted: Order, to: Path) -> Path:
     return to
 
 
-def picture(path: Path, colour: str) -> Inputs:
-    Image.new("RGB", (160, 96), colour).save(path, "PNG")
-    return Inputs(first_frame=path)
+def refusal(provider: Diffusers, unreachable: int = 0) -> JobFailed:
+    """Why an order came to nothing."""
+    told = ended(provider, submitted(provider, order()), unreachable)
+    assert isinstance(told, Refused)
+    return told.error
+
+
+def from_black_and_white(provider: Diffusers, folder: Path) -> list[Film]:
+    """A film that is to open in black, and one in white."""
+    films = []
+    for colour in ("black", "white"):
+        Image.new("RGB", (160, 96), colour).save(folder / f"{colour}.png")
+        wanted = order(inputs=Inputs(first_frame=folder / f"{colour}.png"))
+        films.append(decoded(made(provider, wanted, folder / f"{colour}.mp4")))
+    assert [len(film.frames) for film in films] == [8, 8]
+    return films
 
 
 # --- what is made ---
@@ -213,13 +226,8 @@ def likeness(one: Film, other: Film) -> float:
 
 
 def test_a_first_frame_decides_how_it_opens(shared: Stand, tmp_path: Path) -> None:
-    provider = shared.provider(seed=7)
-    films: list[Film] = []
-    for colour in ("black", "white"):
-        inputs = picture(tmp_path / f"{colour}.png", colour)
-        films.append(decoded(made(provider, order(inputs=inputs), tmp_path / f"{colour}.mp4")))
-    assert [len(film.frames) for film in films] == [8, 8]
-    assert psnr(films[0].frames[0], films[1].frames[0]) < 30
+    black, white = from_black_and_white(shared.provider(seed=7), tmp_path)
+    assert psnr(black.frames[0], white.frames[0]) < 30
 
 
 def test_an_extension_is_what_the_model_makes_behind_the_clip(shared: Stand, tmp_path: Path) -> None:
@@ -251,19 +259,15 @@ def going_on(model: Path, ticket: str, folder: Path) -> NDArray[np.float32]:
     return np.asarray(np.load(folder / "whole.npy"), np.float32)
 
 
-def test_wan_from_words_in_half_precision(shared: Stand, tmp_path: Path) -> None:
+def test_wan_makes_a_film_from_words_in_half_precision(shared: Stand, tmp_path: Path) -> None:
     film = decoded(made(shared.provider("wan", fps=6, dtype="bfloat16"), order(), tmp_path / "film.mp4"))
     assert (film.width, film.height, len(film.frames)) == (80, 48, 6)
 
 
 @pytest.mark.parametrize("name", ["wan-picture", "wan-both"])
-def test_wan_from_a_picture(shared: Stand, tmp_path: Path, name: str) -> None:
-    provider, films = shared.provider(name, seed=7), []
-    for colour in ("black", "white"):
-        inputs = picture(tmp_path / f"{colour}.png", colour)
-        films.append(decoded(made(provider, order(inputs=inputs), tmp_path / f"{colour}.mp4")))
-    assert [len(film.frames) for film in films] == [8, 8]
-    assert films[0].frames[0].tolist() != films[1].frames[0].tolist()
+def test_wan_goes_on_from_a_picture(shared: Stand, tmp_path: Path, name: str) -> None:
+    black, white = from_black_and_white(shared.provider(name, seed=7), tmp_path)
+    assert black.frames[0].tolist() != white.frames[0].tolist()
 
 
 def test_wan_of_both_kinds_takes_words_alone(shared: Stand, tmp_path: Path) -> None:
@@ -275,7 +279,7 @@ def test_wan_that_needs_a_picture_says_so(shared: Stand) -> None:
         submitted(shared.provider("wan-picture"), order())
 
 
-def test_an_image_in_a_style(shared: Stand, tmp_path: Path) -> None:
+def test_a_style_makes_another_image(shared: Stand, tmp_path: Path) -> None:
     provider = shared.provider("flux", Kind.IMAGE, seed=7)
     facts: dict[str, Any] = {"kind": Kind.IMAGE, "seconds": 0, "width": 72, "height": 40}
     plain = image(made(provider, order(**facts), tmp_path / "plain"))
@@ -407,52 +411,39 @@ def kill_in_the_midst(stand: Stand, provider: Diffusers, ticket: str, deaths: in
 
 
 def test_a_step_that_takes_too_long_is_given_up(alone: Stand) -> None:
-    provider = alone.provider(**ENDLESS, step_seconds=1e-6)
-    told = ended(provider, submitted(provider, order()), unreachable=1)
-    assert isinstance(told, Refused)
-    assert "A step of the model took longer" in told.error.sentence
+    error = refusal(alone.provider(**ENDLESS, step_seconds=1e-6), unreachable=1)
+    assert "A step of the model took longer" in error.sentence
 
 
 def test_what_does_not_fit_says_what_to_lower(alone: Stand) -> None:
-    greedy = alone.provider(extra={"num_videos_per_prompt": 10**9})
-    told = ended(greedy, submitted(greedy, order()))
-    assert isinstance(told, Refused)
-    assert isinstance(told.error, ProviderFailed)
-    assert "memory of cpu does not suffice for 8 frames of 80 x 48" in told.error.sentence
+    error = refusal(alone.provider(extra={"num_videos_per_prompt": 10**9}))
+    assert isinstance(error, ProviderFailed)
+    assert "memory of cpu does not suffice for 8 frames of 80 x 48" in error.sentence
     wait_until(lambda: not alone.processes, SECONDS, "the end of what is left of it")
 
 
 def test_numbers_that_run_over_are_no_film(shared: Stand) -> None:
-    provider = shared.provider(extra={"guidance_scale": 1e30})
-    told = ended(provider, submitted(provider, order()))
-    assert isinstance(told, Refused)
-    assert "ran over" in told.error.sentence
+    assert "ran over" in refusal(shared.provider(extra={"guidance_scale": 1e30})).sentence
 
 
 def test_an_argument_the_pipeline_does_not_take_fails_without_a_path(shared: Stand) -> None:
-    provider = shared.provider(extra={"loudness": 11})
-    told = ended(provider, submitted(provider, order()))
-    assert isinstance(told, Refused)
-    assert told.error.sentence == "The model failed (TypeError); the server's log says why."
+    error = refusal(shared.provider(extra={"loudness": 11}))
+    assert error.sentence == "The model failed (TypeError); the server's log says why."
 
 
 def test_weights_that_are_damaged_are_the_operators_to_mend(alone: Stand, tmp_path: Path) -> None:
     shutil.copytree(alone.models / "ltx", tmp_path / "ltx")
     (tmp_path / "ltx" / "vae" / "diffusion_pytorch_model.safetensors").write_bytes(b"cut off")
-    provider = alone.provider(id=str(tmp_path / "ltx"))
-    told = ended(provider, submitted(provider, order()))
-    assert isinstance(told, Refused)
-    assert isinstance(told.error, ModelUnavailable)
-    assert str(tmp_path) not in told.error.sentence
+    error = refusal(alone.provider(id=str(tmp_path / "ltx")))
+    assert isinstance(error, ModelUnavailable)
+    assert str(tmp_path) not in error.sentence
 
 
 def test_a_device_that_is_not_there_is_the_operators_to_mend(alone: Stand) -> None:
     missing = "mps" if sys.platform == "linux" else "cuda"
-    provider = alone.provider(device=missing)
-    told = ended(provider, submitted(provider, order()))
-    assert isinstance(told, Refused)
-    assert isinstance(told.error, ModelUnavailable)
-    assert f"is to be {missing}" in told.error.sentence
+    error = refusal(alone.provider(device=missing))
+    assert isinstance(error, ModelUnavailable)
+    assert f"is to be {missing}" in error.sentence
 
 
 def test_a_hub_that_does_not_answer_leaves_the_order_waiting(

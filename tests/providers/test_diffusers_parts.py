@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -125,9 +126,7 @@ def test_what_is_known_of_the_hubs_models_can_be_so(name: str) -> None:
 )
 def test_an_option_that_cannot_be_is_told_at_start(tmp_path: Path, options: dict[str, Any], complaint: str) -> None:
     with pytest.raises(BadSetting, match=complaint):
-        told(
-            setup(**{"identity": model(tmp_path), **options} if "id" not in options else {"identity": None, **options})
-        )
+        told(setup(None if "id" in options else model(tmp_path), **options))
 
 
 @pytest.mark.parametrize("content", [None, "no json"])
@@ -263,8 +262,6 @@ def test_models_run_in_another_way_have_orders_of_their_own(tmp_path: Path) -> N
 
 
 def greys(pictures: tuple[bytes, ...]) -> list[float]:
-    import io
-
     found = [Image.open(io.BytesIO(each)) for each in pictures]
     assert {each.size for each in found} == {(64, 48)}
     return [float(np.asarray(each)[-8:, -8:].mean()) for each in found]
@@ -288,7 +285,7 @@ def test_a_long_way_from_the_last_key_frame_is_gone_once(tmp_path: Path) -> None
     assert greys(inputs.last_frames(film, 64, 48, 24)) == pytest.approx([grey(n) for n in range(15, 24)], abs=3)
 
 
-def test_a_file_that_is_no_video(tmp_path: Path) -> None:
+def test_a_file_that_is_no_video_is_told(tmp_path: Path) -> None:
     (tmp_path / "in.mp4").write_bytes(b"<html>not found</html>")
     with pytest.raises(InputNotAVideo):
         inputs.last_frames(tmp_path / "in.mp4", 64, 48, 24)

@@ -8,15 +8,45 @@ from __future__ import annotations
 
 import string
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 T5 = {"vocab_size": 128, "d_model": 16, "d_kv": 8, "d_ff": 16, "num_layers": 1, "num_heads": 2}
+CLIP = {
+    "vocab_size": 128, "hidden_size": 16, "intermediate_size": 16, "projection_dim": 16, "num_hidden_layers": 1,
+    "num_attention_heads": 2, "max_position_embeddings": 77,
+}  # fmt: skip
+LTX_VAE = {
+    "latent_channels": 8, "block_out_channels": (8,) * 4, "decoder_block_out_channels": (8,) * 4,
+    "layers_per_block": (1,) * 5, "decoder_layers_per_block": (1,) * 5,
+}  # fmt: skip
+LTX = {
+    "in_channels": 8, "out_channels": 8, "num_attention_heads": 2, "attention_head_dim": 8, "cross_attention_dim": 16,
+    "num_layers": 1, "caption_channels": 16,
+}  # fmt: skip
+WAN_VAE = {
+    "base_dim": 4, "z_dim": 4, "dim_mult": [1] * 4, "num_res_blocks": 1, "temperal_downsample": [False, True, True],
+    "latents_mean": [0.0] * 4, "latents_std": [1.0] * 4,
+}  # fmt: skip
+WAN = {
+    "patch_size": (1, 2, 2), "num_attention_heads": 2, "attention_head_dim": 12, "out_channels": 4, "text_dim": 16,
+    "freq_dim": 16, "ffn_dim": 16, "num_layers": 1,
+}  # fmt: skip
+FLUX_VAE = {
+    "block_out_channels": (8, 8), "down_block_types": ("DownEncoderBlock2D",) * 2, "latent_channels": 4,
+    "up_block_types": ("UpDecoderBlock2D",) * 2, "norm_num_groups": 4, "use_quant_conv": False,
+    "use_post_quant_conv": False, "shift_factor": 0.0, "scaling_factor": 1.0,
+}  # fmt: skip
+FLUX = {
+    "in_channels": 16, "num_layers": 1, "num_single_layers": 1, "attention_head_dim": 16, "num_attention_heads": 2,
+    "joint_attention_dim": 16, "pooled_projection_dim": 16, "axes_dims_rope": (4, 4, 8),
+}  # fmt: skip
 
 
-def ltx(folder: Path) -> Path:
+def ltx() -> Any:
     """LTX-Video: words, a first frame, a clip to go on from."""
-    import torch
     from diffusers import (
         AutoencoderKLLTXVideo,
         FlowMatchEulerDiscreteScheduler,
@@ -25,34 +55,17 @@ def ltx(folder: Path) -> Path:
     )
     from transformers import T5Config, T5EncoderModel
 
-    torch.manual_seed(0)
-    pipe = LTXConditionPipeline(
+    return LTXConditionPipeline(
         scheduler=FlowMatchEulerDiscreteScheduler(),
-        vae=AutoencoderKLLTXVideo(
-            latent_channels=8,
-            block_out_channels=(8, 8, 8, 8),
-            decoder_block_out_channels=(8, 8, 8, 8),
-            layers_per_block=(1, 1, 1, 1, 1),
-            decoder_layers_per_block=(1, 1, 1, 1, 1),
-        ),
+        vae=AutoencoderKLLTXVideo(**LTX_VAE),
         text_encoder=T5EncoderModel(T5Config(**T5)),
         tokenizer=tokenizer(),
-        transformer=LTXVideoTransformer3DModel(
-            in_channels=8,
-            out_channels=8,
-            num_attention_heads=2,
-            attention_head_dim=8,
-            cross_attention_dim=16,
-            num_layers=1,
-            caption_channels=16,
-        ),
+        transformer=LTXVideoTransformer3DModel(**LTX),
     )
-    return _saved(pipe, folder)
 
 
-def wan(folder: Path, *, with_picture: bool = False, for_both: bool = False) -> Path:
+def wan(*, with_picture: bool = False, for_both: bool = False) -> Any:
     """Wan: from words, or from a picture and words, or (as its 2.2 of 5B) from either."""
-    import torch
     from diffusers import (
         AutoencoderKLWan,
         FlowMatchEulerDiscreteScheduler,
@@ -62,83 +75,31 @@ def wan(folder: Path, *, with_picture: bool = False, for_both: bool = False) -> 
     )
     from transformers import UMT5Config, UMT5EncoderModel
 
-    torch.manual_seed(0)
     kind = WanImageToVideoPipeline if with_picture else WanPipeline
-    pipe = kind(
+    return kind(
         tokenizer=tokenizer(),
         text_encoder=UMT5EncoderModel(UMT5Config(**T5)),
-        vae=AutoencoderKLWan(
-            base_dim=4,
-            z_dim=4,
-            dim_mult=[1, 1, 1, 1],
-            num_res_blocks=1,
-            temperal_downsample=[False, True, True],
-            latents_mean=[0.0] * 4,
-            latents_std=[1.0] * 4,
-        ),
+        vae=AutoencoderKLWan(**WAN_VAE),
         scheduler=FlowMatchEulerDiscreteScheduler(),
-        transformer=WanTransformer3DModel(
-            patch_size=(1, 2, 2),
-            num_attention_heads=2,
-            attention_head_dim=12,
-            in_channels=4 + 4 + 4 if with_picture else 4,
-            out_channels=4,
-            text_dim=16,
-            freq_dim=16,
-            ffn_dim=16,
-            num_layers=1,
-        ),
+        transformer=WanTransformer3DModel(**WAN, in_channels=4 + 4 + 4 if with_picture else 4),
         expand_timesteps=for_both,
     )
-    return _saved(pipe, folder)
 
 
-def flux(folder: Path) -> Path:
+def flux() -> Any:
     """Flux schnell: images from words."""
-    import torch
     from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxPipeline, FluxTransformer2DModel
     from transformers import CLIPTextConfig, CLIPTextModel, T5Config, T5EncoderModel
 
-    torch.manual_seed(0)
-    pipe = FluxPipeline(
+    return FluxPipeline(
         scheduler=FlowMatchEulerDiscreteScheduler(),
-        vae=AutoencoderKL(
-            block_out_channels=(8, 8),
-            down_block_types=("DownEncoderBlock2D",) * 2,
-            up_block_types=("UpDecoderBlock2D",) * 2,
-            latent_channels=4,
-            norm_num_groups=4,
-            use_quant_conv=False,
-            use_post_quant_conv=False,
-            shift_factor=0.0,
-            scaling_factor=1.0,
-        ),
-        text_encoder=CLIPTextModel(
-            CLIPTextConfig(
-                vocab_size=128,
-                hidden_size=16,
-                intermediate_size=16,
-                projection_dim=16,
-                num_hidden_layers=1,
-                num_attention_heads=2,
-                max_position_embeddings=77,
-            )
-        ),
+        vae=AutoencoderKL(**FLUX_VAE),
+        text_encoder=CLIPTextModel(CLIPTextConfig(**CLIP)),
         tokenizer=tokenizer(),
         text_encoder_2=T5EncoderModel(T5Config(**T5)),
         tokenizer_2=tokenizer(),
-        transformer=FluxTransformer2DModel(
-            in_channels=16,
-            num_layers=1,
-            num_single_layers=1,
-            attention_head_dim=16,
-            num_attention_heads=2,
-            joint_attention_dim=16,
-            pooled_projection_dim=16,
-            axes_dims_rope=(4, 4, 8),
-        ),
+        transformer=FluxTransformer2DModel(**FLUX),
     )
-    return _saved(pipe, folder)
 
 
 def tokenizer() -> Any:
@@ -154,18 +115,20 @@ def tokenizer() -> Any:
     )
 
 
-def _saved(pipe: Any, folder: Path) -> Path:
-    pipe.save_pretrained(folder, safe_serialization=True)
-    return folder
-
-
 def models(folder: Path) -> None:
     """All of them, each in a folder of its own."""
-    ltx(folder / "ltx")
-    wan(folder / "wan")
-    wan(folder / "wan-picture", with_picture=True)
-    wan(folder / "wan-both", for_both=True)
-    flux(folder / "flux")
+    import torch
+
+    made: dict[str, Callable[[], Any]] = {
+        "ltx": ltx,
+        "wan": wan,
+        "wan-picture": partial(wan, with_picture=True),
+        "wan-both": partial(wan, for_both=True),
+        "flux": flux,
+    }
+    for name, pipeline in made.items():
+        torch.manual_seed(0)
+        pipeline().save_pretrained(folder / name, safe_serialization=True)
 
 
 def going_on(model: Path, ticket: Path, to: Path) -> None:
