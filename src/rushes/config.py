@@ -105,6 +105,13 @@ class Config(BaseSettings):
     """The folder for the database and the files."""
     database_url: str | None = None
     """``postgresql://…``; without it, SQLite in the data folder."""
+    database_read_url: str | None = None
+    """``postgresql://…`` of a copy that follows the database: lists are read there."""
+    database_connections: int = Field(default=8, ge=1, le=1000)
+    """Connections that a process keeps to PostgreSQL, at the most."""
+    database_prepare: bool = True
+    """Whether statements are prepared for a connection's whole life; not behind a pooler that shares connections by
+    the transaction."""
     storage_url: str | None = None
     """``s3://bucket/prefix``, ``gs://…``, ``az://…``; without it, the files are in the data folder."""
     public_url: str | None = None
@@ -176,7 +183,7 @@ class Config(BaseSettings):
         except ValueError as error:
             raise ValueError(f"each must be the address of one proxy ({error})") from error
 
-    @field_validator("database_url")
+    @field_validator("database_url", "database_read_url")
     @classmethod
     def _postgres(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("postgresql://", "postgres://")):
@@ -192,6 +199,12 @@ class Config(BaseSettings):
                 "(leave it away for the data folder)"
             )
         return value.rstrip("/") if value else value
+
+    @model_validator(mode="after")
+    def _following(self) -> Self:
+        if self.database_read_url is not None and self.database_url is None:
+            raise ValueError("database_read_url needs a database_url: SQLite has no copies that follow it")
+        return self
 
     @model_validator(mode="after")
     def _redirecting(self) -> Self:

@@ -55,6 +55,7 @@ async def _prepare(config: Config) -> None:
     Fetcher(config.allow_private_hosts)
     async with Studio.open(config) as studio:
         studio.routes.check()
+        await studio.blobs.prove()
 
 
 def _listeners(host: str, port: int, processes: int) -> list[socket.socket]:
@@ -241,6 +242,7 @@ def run_worker(config: Config, ready: Connection | None = None) -> None:
         _when_parent_is_gone(stop.set)
         async with Studio.open(config) as studio:
             studio.routes.check()
+            await studio.blobs.prove()
             if ready is not None:
                 ready.send(True)
             await work(studio, stop)

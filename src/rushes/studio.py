@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeVar
 
 from rushes import ids, store, wire
 from rushes.blobs import Blobs
@@ -29,7 +29,7 @@ from rushes.errors import (
     Unavailable,
     UploadTaken,
 )
-from rushes.model import FILES, UNKNOWN, Files, Item, Job, JobState, Kind, Request, VideoRequest, result_name
+from rushes.model import FILES, UNKNOWN, Account, Files, Item, Job, JobState, Kind, Request, VideoRequest, result_name
 from rushes.money import Money
 from rushes.providers.routes import Routes
 from rushes.rates import Rates
@@ -48,9 +48,12 @@ from rushes.store import (
 )
 from rushes.store.idempotency import Once
 from rushes.store.library import LIBRARIES
+from rushes.store.replica import Replica
 from rushes.store.uploads import Upload
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _UPLOAD_MS = 86_400_000
 _BURST_SECONDS = 10
@@ -74,6 +77,8 @@ class Studio:
 
     config: Config
     store: Store
+    replica: Replica | None
+    """Where lists are read, if there is such a copy."""
     blobs: Blobs
     routes: Routes
     secret: bytes
@@ -93,13 +98,24 @@ class Studio:
         """
         blobs = Blobs(config.data / "media", config.storage_url, secret)
         await blobs.open()
-        database, routes = await store.open(config.data, config.database_url), Routes(config)
+        size, prepare = config.database_connections, config.database_prepare
+        database = await store.open(config.data, config.database_url, pool_size=size, prepare=prepare)
+        replica = Replica(config.database_read_url, size, prepare=prepare) if config.database_read_url else None
+        routes = Routes(config)
         try:
             tokens, links = await store.secret(database, "page tokens"), await store.secret(database, "uploads")
-            yield cls(config, database, blobs, routes, tokens, links, _rates(config))
+            yield cls(config, database, replica, blobs, routes, tokens, links, _rates(config))
         finally:
             await routes.close()
+            if replica:
+                await replica.close()
             await database.close()
+
+    async def read(self, account: Account, act: Callable[[Store], Awaitable[T]]) -> T:
+        """Read an account's lists, in whichever database has all that it did."""
+        if self.replica is not None and (found := await self.replica.read(account, act)) is not None:
+            return found
+        return await act(self.store)
 
     async def create_key(self, account: str, label: str) -> str:
         """Make a key to an account, and the account if it is new. The key is in nobody's hands but the caller's.

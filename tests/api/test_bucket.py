@@ -98,7 +98,7 @@ def test_a_request_for_a_file_is_sent_on_to_the_store_and_ranges_with_it(
     sent_on = http.get(redirecting.url + path)
     assert (sent_on.status_code, sent_on.content) == (302, b"")
     assert sent_on.headers["location"].startswith(f"{ceph.url}/")
-    assert sent_on.headers["cache-control"] == "public, max-age=300"
+    assert sent_on.headers["cache-control"] == "private, max-age=300"
     whole = http.get(take.item["url"]).content
     for method, asked, status, content in (
         ("GET", None, 200, whole),

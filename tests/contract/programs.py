@@ -122,6 +122,20 @@ async def _carry(folder: str, url: str, mib: str) -> None:
         _say(json.dumps({"grown_mib": grown, "whole": whole}))
 
 
+async def _fetch(folder: str, url: str) -> None:
+    """Fetch a file for which this disk has no room."""
+    blobs = Blobs(Path(folder) / "media", url, config.secret)
+    await blobs.open()
+    with blobs.workspace() as work:
+        (work / "file").write_bytes(b"a" * 2 * HALF)
+        await blobs.put("a", work / "file")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (HALF, HALF))
+        try:
+            await blobs.copy("a", work / "back")
+        except StorageFull as error:
+            _say(error.sentence)
+
+
 def _say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
@@ -133,6 +147,7 @@ VERBS: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
     "put": _put_for_ever,
     "fill": _fill,
     "carry": _carry,
+    "fetch": _fetch,
 }
 
 

@@ -350,22 +350,3 @@ async def test_a_postgres_that_does_not_answer_is_told_in_one_sentence(tmp_path:
         await store.open(tmp_path, f"postgresql://rushes:hunter2@127.0.0.1:{free_port()}/rushes")
     assert caught.value.retryable
     assert "hunter2" not in caught.value.sentence
-
-
-async def test_a_postgres_that_drops_its_connections_is_used_again(
-    tmp_path: Path, new_database: Callable[[], str]
-) -> None:
-    url = new_database()
-    opened = await store.open(tmp_path, url, pool_size=1)
-    await add(opened, "before")
-    drop = """
-        SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-        WHERE datname = current_database() AND pid <> pg_backend_pid()
-    """
-    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
-        await connection.execute(drop)
-    with pytest.raises(StoreUnavailable):
-        await add(opened, "lost")
-    await add(opened, "after")
-    assert await names(opened) == {"before", "after"}
-    await opened.close()

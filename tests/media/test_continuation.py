@@ -80,11 +80,32 @@ async def test_another_length_than_was_asked_for_is_told_by_the_picture(tmp_path
     assert is_film(new, 23, 48)
 
 
+async def test_a_new_part_that_fades_in_is_not_taken_for_a_whole(tmp_path: Path) -> None:
+    """It opens on black, which is like neither end of a scene that hardly moves."""
+
+    def calm(number: int, width: int, height: int) -> clips.Picture:
+        return clips.numbered(9, width, height)
+
+    def fading(number: int, width: int, height: int) -> clips.Picture:
+        return calm(number, width, height) if number > 1 else calm(number, width, height) // 40
+
+    old = clips.make(tmp_path / "old.mp4", frames=24, picture=calm)
+    result = clips.make(tmp_path / "result.mp4", frames=60, picture=fading)
+    assert await new_part(tmp_path, old, result, 2) is None
+
+
+async def test_a_turned_whole_keeps_its_last_frame(tmp_path: Path) -> None:
+    old = clips.film(tmp_path / "old.mp4", 0, 24, turn=(90, False, False))
+    new = await new_part(tmp_path, old, clips.film(tmp_path / "result.mp4", 0, 72, turn=(90, False, False)), 2)
+    assert new
+    assert is_film(new, 23, 72)
+
+
 async def test_what_is_no_video_is_said_to_be_none(tmp_path: Path) -> None:
     junk = tmp_path / "junk.mp4"
     junk.write_bytes(b"<html>gone</html>" * 100)
     with pytest.raises(Unreadable):
-        await media.new_part(junk, Source(1.0, bytes(256)), 2, tmp_path / "new.mp4")
+        await media.new_part(junk, Source(1.0, bytes(256), bytes(256)), 2, tmp_path / "new.mp4")
     with pytest.raises(Unreadable):
         await media.source(junk, tmp_path / "still.png")
     assert not (tmp_path / "new.mp4").exists()

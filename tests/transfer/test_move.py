@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -210,8 +211,9 @@ async def test_what_comes_out_otherwise_is_told_and_deleted(
     honest = target.read
 
     async def spoilt(name: str, start: int, length: int) -> AsyncGenerator[bytes, None]:
-        async for chunk in honest(name, start, length):
-            yield chunk if name != "uploads/user/1/1.mp4" else chunk[:-1] + b"!"
+        async with aclosing(honest(name, start, length)) as chunks:
+            async for chunk in chunks:
+                yield chunk if name != "uploads/user/1/1.mp4" else chunk[:-1] + b"!"
 
     monkeypatch.setattr(Blobs, "read", lambda self, *told: spoilt(*told) if self is target else honest(*told))
     with pytest.raises(DamagedCopy, match=r"uploads/user/1/1\.mp4"):

@@ -61,7 +61,7 @@ async def test_what_is_known_of_the_old_part_is_kept_until_the_job_ends_whoever_
         waiting = await before.step()
         assert waiting
         assert waiting.source
-        assert len(waiting.source) < 400
+        assert len(waiting.source) < 800
         assert await before.studio.delete_item(old.account_id, old.kind, old.item_id)
     async with opened(tmp_path / "data", database_url, whole) as after:
         after.provider.polls = [Done("a source")]

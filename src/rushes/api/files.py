@@ -47,7 +47,7 @@ async def show(request: Request) -> Response:
         raise NotFound("No file has that name.")
     if link := await studio.file_link(path, request.method):
         seconds = int(studio.config.media_redirect_seconds or 0) // 2
-        return Response(None, 302, {"location": link, "cache-control": f"public, max-age={seconds}"})
+        return Response(None, 302, {"location": link, "cache-control": f"private, max-age={seconds}"})
     return _response(request, studio.blobs, path, blob, MEDIA_TYPES[match["type"]])
 
 

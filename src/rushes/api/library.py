@@ -77,7 +77,9 @@ class Listing:
             return Answer(etag, None)
         body = first_pages.get(etag) if first_pages else None
         if body is None:
-            page = await self._library.page(studio.store, account.id, after, query.limit, query.filters)
+            page = await studio.read(
+                account, lambda store: self._library.page(store, account.id, after, query.limit, query.filters)
+            )
             body = wire.page(page.items, page.last and cursor.token(page.last), origin)
             if first_pages:
                 first_pages.keep(etag, body)

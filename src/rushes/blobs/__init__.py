@@ -40,10 +40,17 @@ class Blobs:
         """Make the folder, and delete what earlier processes left half-written.
 
         Raises:
-            StartError: it, or the bucket, cannot be written to.
+            StartError: it cannot be written to.
         """
         await self._workspaces.open()
-        await self._place.open()
+
+    async def prove(self) -> None:
+        """Make sure that files can be put, for whoever is going to.
+
+        Raises:
+            StartError: they cannot, as it is set.
+        """
+        await self._place.prove()
 
     async def tidy(self) -> None:
         """Delete what earlier processes left half-written a day ago or longer."""

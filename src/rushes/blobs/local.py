@@ -64,7 +64,7 @@ class Workspaces:
         await run_sync(self._check)
 
     def _check(self) -> None:
-        with _translated(), tempfile.TemporaryFile(dir=self._work) as file:
+        with translated(), tempfile.TemporaryFile(dir=self._work) as file:
             if hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(file.fileno(), 0, _ROOM_BYTES)
             elif shutil.disk_usage(self._root).free < _ROOM_BYTES:
@@ -73,7 +73,7 @@ class Workspaces:
     @contextmanager
     def workspace(self) -> Iterator[Path]:
         """A folder of its own on this disk."""
-        with _translated():
+        with translated():
             path = Path(tempfile.mkdtemp(dir=self._work))
         try:
             yield path
@@ -87,7 +87,7 @@ class Folder(Place):
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    async def open(self) -> None:
+    async def prove(self) -> None:
         """Nothing more: the workspaces have made it."""
 
     async def put(self, name: str, source: Path) -> None:
@@ -96,7 +96,7 @@ class Folder(Place):
 
     def _put(self, name: str, source: Path) -> None:
         target = self._root / name
-        with _translated():
+        with translated():
             _sync(source)
             self._make_folder(target.parent)
             source.rename(target)
@@ -111,7 +111,7 @@ class Folder(Place):
 
     async def copy(self, name: str, to: Path) -> None:
         """Copy a file out."""
-        with _translated(FileNotFoundError):
+        with translated(FileNotFoundError):
             await run_sync(shutil.copyfile, self._root / name, to)
 
     async def stat(self, name: str) -> Blob | None:
@@ -141,12 +141,12 @@ class Folder(Place):
             await run_sync(file.close)
 
     def _reader(self, name: str) -> BinaryIO:
-        with _translated(FileNotFoundError):
+        with translated(FileNotFoundError):
             return (self._root / name).open("rb", buffering=0)
 
     async def delete(self, name: str) -> None:
         """Remove the file if it is there."""
-        with _translated():
+        with translated():
             await run_sync(lambda: (self._root / name).unlink(missing_ok=True))
 
     async def listed(self, prefix: str) -> AsyncGenerator[tuple[str, int], None]:
@@ -176,7 +176,7 @@ class Folder(Place):
 
 
 def _pread(file: BinaryIO, size: int, start: int) -> bytes:
-    with _translated():
+    with translated():
         return os.pread(file.fileno(), size, start)
 
 
@@ -189,7 +189,8 @@ def _sync(path: Path) -> None:
 
 
 @contextmanager
-def _translated(*passed: type[OSError]) -> Iterator[None]:
+def translated(*passed: type[OSError]) -> Iterator[None]:
+    """What a disk says, in our words; some of it passed on as it is."""
     try:
         yield
     except passed:

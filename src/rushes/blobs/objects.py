@@ -6,20 +6,26 @@ which stores do not agree about.
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import anyio
 import obstore
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import from_url
 
+from rushes.blobs.local import translated
 from rushes.blobs.place import CACHE_CONTROL, CHUNK_BYTES, MEDIA_TYPES, Blob, Place
 from rushes.errors import StartError, StorageFull, StorageUnavailable
+
+if TYPE_CHECKING:
+    from obstore import BytesStream
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +36,8 @@ _LISTED = 1000
 _CHECK = "checks/ready"
 _RETRIES: Mapping[str, Any] = {"max_retries": 4, "retry_timeout": timedelta(seconds=20)}
 """Every call may be made twice: a put writes the same bytes under the same name."""
-_CLIENT: Mapping[str, Any] = {"connect_timeout": "5s", "timeout": "60s"}
-"""A call moves one part at most, however long the file is."""
+_READ_SECONDS, _SEND_SECONDS, _CHECK_SECONDS = 60, 600, 5.0
+"""What one call may take: it moves one part at most, however long the file is, and an uplink may be slow."""
 # How stores say that there is no room: S3 and Ceph, MinIO, and by the status.
 _NO_ROOM = ("QuotaExceeded", "XMinioStorageFull", "InsufficientStorage", "507 ")
 _NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist")
@@ -46,7 +52,7 @@ _SETTINGS: Mapping[str, Mapping[str, str]] = {
         "AWS_ENDPOINT_URL": "endpoint",
         "AWS_ENDPOINT_URL_S3": "endpoint",
     },
-    "gs": {"GOOGLE_SERVICE_ACCOUNT_KEY": "service_account_key", "GOOGLE_SERVICE_ACCOUNT": "service_account_path"},
+    "gs": {"GOOGLE_SERVICE_ACCOUNT_KEY": "service_account_key"},
     "az": {
         "AZURE_STORAGE_ACCOUNT_NAME": "account_name",
         "AZURE_STORAGE_ACCOUNT_KEY": "account_key",
@@ -62,27 +68,26 @@ class Bucket(Place):
         self._url = url
         scheme = url.partition("://")[0]
         told = {option: found for name, option in _SETTINGS[scheme].items() if (found := secret(name))}
-        is_plain = any("http://" in value for value in told.values())
-        client = {**_CLIENT, "allow_http": True} if is_plain else dict(_CLIENT)
-        try:
-            self._store: Any = from_url(url, config=cast("Any", told), client_options=client, retry_config=_RETRIES)  # type: ignore[call-overload]
-        except (BaseError, ValueError) as error:
-            raise StartError(f"{url} cannot be the storage: {_reason(error)}.") from error
+        endpoint = told.get("endpoint", "https://")
+        if not endpoint.startswith(("http://", "https://")):
+            raise StartError(f"The storage's endpoint is {endpoint!r}; it must begin with http:// or https://.")
+        self._proven_until = 0.0
+        self._store, self._sender = (_store(url, told, seconds) for seconds in (_READ_SECONDS, _SEND_SECONDS))
 
-    async def open(self) -> None:
+    async def prove(self) -> None:
         """Write to it once."""
         try:
             await self.check()
         except StorageFull as error:  # what is there can still be read
             log.warning("%s", error.sentence)
         except StorageUnavailable as error:
-            raise StartError(error.sentence) from error
+            raise StartError(f"{self._url}: {error.sentence}") from error
 
     async def put(self, name: str, source: Path) -> None:
         """Send the file, in parts where it is long."""
         with self._translated():
             await obstore.put_async(
-                self._store,
+                self._sender,
                 name,
                 source,
                 attributes={"Content-Type": _media_type(name), "Cache-Control": CACHE_CONTROL},
@@ -94,9 +99,10 @@ class Bucket(Place):
         """Fetch the file."""
         if (found := await self.stat(name)) is None:
             raise FileNotFoundError(name)
-        async with await anyio.open_file(to, "wb") as file:
-            async for chunk in self.read(name, 0, found.size):
-                await file.write(chunk)
+        with translated():
+            async with await anyio.open_file(to, "wb") as file:
+                async for chunk in self.read(name, 0, found.size):
+                    await file.write(chunk)
 
     async def stat(self, name: str) -> Blob | None:
         """Ask for the file's facts."""
@@ -116,16 +122,24 @@ class Bucket(Place):
             await obstore.get_range_async(self._store, name, start=0, length=1)
 
     async def read(self, name: str, start: int, length: int) -> AsyncGenerator[bytes, None]:
-        """Ask for part after part: none takes so long that its connection is given up."""
-        while length > 0:
-            part = min(length, _PART_BYTES)
-            with self._translated(FileNotFoundError):
-                got = await obstore.get_async(self._store, name, options={"range": (start, start + part)})
-                if got.range != (start, start + part):
-                    raise StorageUnavailable(f"{name} is shorter than it was when its reading began.")
-                async for chunk in got.stream(min_chunk_size=CHUNK_BYTES):
-                    yield bytes(chunk)
-            start, length = start + part, length - part
+        """Ask for part after part; and again from where a part was cut off, which a slow reader brings about too."""
+        end = start + length
+        while start < end:
+            began = start
+            try:
+                with self._translated(FileNotFoundError):
+                    async for chunk in await self._part(name, start, min(end, start + _PART_BYTES)):
+                        start += len(chunk)
+                        yield bytes(chunk)
+            except StorageUnavailable:
+                if start == began:
+                    raise
+
+    async def _part(self, name: str, start: int, end: int) -> BytesStream:
+        got = await obstore.get_async(self._store, name, options={"range": (start, end)})
+        if got.range != (start, end):
+            raise StorageUnavailable(f"{name} is shorter than it was when its reading began.")
+        return got.stream(min_chunk_size=CHUNK_BYTES)
 
     async def delete(self, name: str) -> None:
         """Remove the file."""
@@ -143,9 +157,16 @@ class Bucket(Place):
                     yield each["path"], each["size"]
 
     async def check(self) -> None:
-        """Write a file of no use, always the same one."""
-        with self._translated():
-            await obstore.put_async(self._store, _CHECK, b"ready")
+        """Write a file of no use, always the same one; not again when that was done a moment ago."""
+        if time.monotonic() < self._proven_until:
+            return
+        try:
+            with self._translated():
+                async with asyncio.timeout(_CHECK_SECONDS):
+                    await obstore.put_async(self._store, _CHECK, b"ready")
+        except TimeoutError as error:
+            raise StorageUnavailable(f"The storage did not take a file within {_CHECK_SECONDS:g} seconds.") from error
+        self._proven_until = time.monotonic() + _CHECK_SECONDS
 
     async def link(self, name: str, method: str, seconds: float) -> str | None:
         """An address that is signed; ranges can be asked for there too."""
@@ -165,15 +186,27 @@ class Bucket(Place):
 
     def _meaning(self, error: Exception) -> StorageUnavailable | StorageFull:
         if _says(error, _NO_ROOM):
-            return StorageFull(f"The storage at {self._url} is full; make room, and waiting jobs go on.")
+            return StorageFull("The storage is full; make room, and waiting jobs go on.")
+        # A client may come to read the sentence; where the storage is and what it says is the operator's.
+        log.warning("%s: %s", self._url, _reason(error))
         if _says(error, _NO_BUCKET):
-            return StorageUnavailable(f"There is no bucket at {self._url}; make it, or name another.")
+            return StorageUnavailable("There is no bucket of the storage's name; make it, or name another.")
         if isinstance(error, PermissionDeniedError | UnauthenticatedError):
             return StorageUnavailable(
-                f"The storage at {self._url} does not take this key; give one that may read, write and delete there."
+                "The storage does not take this key; give one that may read, write and delete there."
             )
-        log.warning("%s: %s", self._url, _reason(error))
-        return StorageUnavailable(f"The storage at {self._url} cannot be used now ({_reason(error)}).")
+        return StorageUnavailable("The storage does not answer as it should; the server's log says what it said.")
+
+
+def _store(url: str, told: Mapping[str, str], seconds: float) -> Any:
+    is_plain = any("http://" in value for value in told.values())
+    client = {"connect_timeout": "5s", "timeout": f"{seconds}s", **({"allow_http": True} if is_plain else {})}
+    try:
+        return from_url(url, config=cast("Any", told), client_options=client, retry_config=_RETRIES)  # type: ignore[call-overload]
+    except (BaseError, ValueError) as error:
+        # What the library says of a key that cannot be read may be the key.
+        said = "" if url.startswith("gs://") else f": {_reason(error)}"
+        raise StartError(f"{url} cannot be the storage as it is set{said}.") from error
 
 
 def _media_type(name: str) -> str:

@@ -41,8 +41,8 @@ class Place(ABC):
     """
 
     @abstractmethod
-    async def open(self) -> None:
-        """Make it ready. Raises :class:`~rushes.errors.StartError` where it cannot be used as it is set."""
+    async def prove(self) -> None:
+        """Make sure that it can be written to. Raises :class:`~rushes.errors.StartError`: not as it is set."""
 
     @abstractmethod
     async def put(self, name: str, source: Path) -> None:

@@ -60,6 +60,8 @@ async def _findings(config: Config) -> AsyncIterator[Finding]:
 
     yield await _database(config)
     yield _room(config)
+    if config.storage_url:
+        yield await _storage(config)
     if config.sandbox_only:
         yield Finding("models", "ok", "nothing is configured: the sandbox draws them all, and costs nothing")
     routes = Routes(config)
@@ -83,6 +85,19 @@ async def _database(config: Config) -> Finding:
     except RushesError as error:
         return Finding(what, "wrong", error.sentence)
     return Finding(what, "ok", "it answers")
+
+
+async def _storage(config: Config) -> Finding:
+    from rushes.blobs import Blobs
+    from rushes.config import secret
+
+    what = str(config.storage_url)
+    try:
+        files = Blobs(config.data / "media", config.storage_url, secret)
+        await files.check()
+    except RushesError as error:
+        return Finding(what, "wrong", error.sentence)
+    return Finding(what, "ok", "it takes files")
 
 
 def _room(config: Config) -> Finding:

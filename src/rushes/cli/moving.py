@@ -155,7 +155,9 @@ async def _files(place: Place) -> Blobs:
 async def _carry_files(old: Blobs, place: Place, counted: Tally) -> None:
     from rushes.transfer.move import carry_files
 
-    async for each in carry_files(old, await _files(place)):
+    new = await _files(place)
+    await new.prove()
+    async for each in carry_files(old, new):
         counted.add(each.outcome, None, Path(each.name), "")
 
 

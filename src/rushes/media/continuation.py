@@ -1,7 +1,7 @@
 """A video that goes on from another: where the new part begins, when its maker gave the old one along with it.
 
-Some vendors answer an extension with the new seconds, some with the whole; few say which. The result's length and the
-frame where the old video would end in it tell.
+Some vendors answer an extension with the new seconds, some with the whole; few say which. How the result opens, or else
+its length, tells.
 
 PyAV and Pillow are imported inside functions: the main process imports this module and never decodes.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rushes.media.isolate import isolated
-from rushes.media.join import cut
+from rushes.media.join import ENCODER_MEMORY, cut
 from rushes.media.probe import decoded, opened
 from rushes.media.stills import examine_last, upright
 
@@ -23,28 +23,28 @@ if TYPE_CHECKING:
 
 _LEAST_NEW = 1.0
 """Seconds: a result that is not so much longer than the old video does not hold it."""
-_MOMENT = 0.01
-"""Seconds before a video's end at which its last frame is surely shown."""
 _SIDE = 16
-_APART = 4.0
-"""Steps of grey (of 255) from which on two frames are told apart through any encoder."""
+_APART, _ALIKE = 4.0, 16.0
+"""Steps of grey (of 255): from the one on two frames are told apart through any encoder, up to the other they may be
+the same."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The video that is continued: its length, and how its last frame looks, in 16 x 16 points of grey."""
+    """The video that is continued: its length, and how its first and last frames look, in 16 x 16 points of grey."""
 
     seconds: float
-    look: bytes
+    first: bytes
+    last: bytes
 
     def __str__(self) -> str:
-        return f"{self.seconds:g} {b64encode(self.look).decode()}"
+        return f"{self.seconds:g} {b64encode(self.first).decode()} {b64encode(self.last).decode()}"
 
     @classmethod
     def read(cls, text: str) -> Source:
         """What ``str`` wrote."""
-        seconds, _, look = text.partition(" ")
-        return cls(float(seconds), b64decode(look))
+        seconds, first, last = text.split(" ")
+        return cls(float(seconds), b64decode(first), b64decode(last))
 
 
 async def source(video: Path, still: Path, *, seconds: float = 60) -> Source:
@@ -58,13 +58,14 @@ async def new_part(video: Path, begins_with: Source, asked: int, to: Path, *, se
     """Write the new part of a result to ``to``, from the old one's last frame on, if the result holds the old one too;
     whether it does. ``asked`` is how many new seconds were ordered. ``Unreadable`` if it is no video.
     """
-    return await isolated(examine_new_part, video, begins_with, asked, to, seconds=seconds)
+    return await isolated(examine_new_part, video, begins_with, asked, to, seconds=seconds, memory=ENCODER_MEMORY)
 
 
 def examine_source(video: Path, still: Path) -> Source:
     """What :func:`source` does, in this process."""
     facts = examine_last(video, still)
-    return Source(facts.seconds, _look(decoded(still)))
+    with opened(video) as file:
+        return Source(facts.seconds, _look(upright(file.first())), _look(decoded(still)))
 
 
 def examine_new_part(video: Path, begins_with: Source, asked: int, to: Path) -> bool:
@@ -76,16 +77,16 @@ def examine_new_part(video: Path, begins_with: Source, asked: int, to: Path) -> 
 
 
 def _holds(video: Path, old: Source, asked: int) -> bool:
-    """By the picture where the two can be told apart: does the old one's last frame open the result, or does it come
-    where the old one ends? A picture that stands still says nothing; there the length decides.
+    """By how it opens: as the old one does, or on its last frame? A picture that stands still, or fades in, says
+    nothing of that; there the length decides.
     """
     with opened(video) as file:
         if file.header_seconds < old.seconds + _LEAST_NEW:
             return False
-        opens = _distance(_look(upright(file.first())), old.look)
-        comes = _distance(_look(upright(file.at((old.seconds - _MOMENT) / file.header_seconds))), old.look)
-        if abs(opens - comes) >= _APART:
-            return comes < opens
+        opening = _look(upright(file.first()))
+        like_old, like_new = _distance(opening, old.first), _distance(opening, old.last)
+        if abs(like_old - like_new) >= _APART and min(like_old, like_new) <= _ALIKE:
+            return like_old < like_new
         return abs(file.header_seconds - old.seconds - asked) < abs(file.header_seconds - asked)
 
 

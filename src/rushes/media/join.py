@@ -21,12 +21,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rushes.errors import Unreadable
-from rushes.media.isolate import isolated
+from rushes.media.isolate import GIB, isolated
 from rushes.media.probe import MOST_PIXELS, check_size, display_matrix
 from rushes.media.stills import upright
 
 if TYPE_CHECKING:
     import numpy as np
+    from av.audio.frame import AudioFrame
     from av.container import InputContainer, OutputContainer
     from av.filter import Graph
     from av.packet import Packet
@@ -38,10 +39,14 @@ CRF = 18
 BT709 = 1
 LIMITED = 1
 
+ENCODER_MEMORY = 5 * GIB
+"""Address space that x264 takes for 4K, and more."""
 _THREADS = 4
 _RATE = Fraction(24)
 _SOUND_RATE = 48_000
 _LAYOUT = "stereo"
+_GAP = 0.05
+"""Seconds without sound that are no rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,7 @@ async def join(clips: Sequence[Path], to: Path, *, seconds: float = 1800) -> Joi
     """Write ``clips`` to ``to`` as one fast-start MP4, whole or not at all; ``Unreadable`` names what is no MP4."""
     part = to.with_name(f".{to.name}.part")
     try:
-        joined = await isolated(concatenate, list(clips), part, seconds=seconds)
+        joined = await isolated(concatenate, list(clips), part, seconds=seconds, memory=ENCODER_MEMORY)
         part.replace(to)
     finally:
         part.unlink(missing_ok=True)
@@ -169,12 +174,27 @@ class _Clip:
 
         if self.sound is None:
             return np.zeros((2, 0), np.float32)
-        resampler, parts, start = av.AudioResampler("fltp", _LAYOUT, _SOUND_RATE), [], None
-        for frame in self.container.decode(self.sound):
-            start = frame.time if start is None else start
-            parts += [part.to_ndarray() for part in resampler.resample(frame)]
-        parts += [part.to_ndarray() for part in resampler.resample(None)]
-        return _from(round(((start or 0) - float(self.start)) * _SOUND_RATE), parts)
+        parts: list[tuple[int, NDArray[np.float32]]] = []
+        for run in self._runs():
+            resampler, begins = av.AudioResampler("fltp", _LAYOUT, _SOUND_RATE), run[0].time or 0.0
+            at = round((begins - float(self.start)) * _SOUND_RATE)
+            for frame in (*run, None):
+                for part in resampler.resample(frame):
+                    parts.append((at, part.to_ndarray().astype(np.float32, copy=False)))
+                    at += part.samples
+        return _placed(parts)
+
+    def _runs(self) -> Iterator[list[AudioFrame]]:
+        """The sound's frames, anew wherever silence lies between two of them."""
+        run: list[AudioFrame] = []
+        frames: Iterator[Any] = iter(self.container.decode(self.sound))
+        for frame in frames:
+            if run and (frame.time or 0.0) > (run[-1].time or 0.0) + run[-1].samples / run[-1].sample_rate + _GAP:
+                yield run
+                run = []
+            run.append(frame)
+        if run:
+            yield run
 
 
 def _has_sound(path: Path) -> bool:
@@ -182,19 +202,21 @@ def _has_sound(path: Path) -> bool:
         return clip.sound is not None
 
 
-def _from(begins: int, parts: Sequence[Any]) -> NDArray[np.float32]:
-    """These samples, of which the first is heard so many samples after the start, or before it."""
+def _placed(parts: Sequence[tuple[int, NDArray[np.float32]]]) -> NDArray[np.float32]:
+    """These samples, each stretch of them so many samples after the start; what is before it is not heard."""
     import numpy as np
 
-    whole = np.concatenate([np.zeros((2, max(begins, 0)), np.float32), *parts], axis=1)
-    return whole[:, max(-begins, 0) :]
+    whole = np.zeros((2, max((at + part.shape[1] for at, part in parts), default=0)), np.float32)
+    for at, part in parts:
+        whole[:, max(at, 0) : max(at + part.shape[1], 0)] = part[:, max(-at, 0) :]
+    return whole
 
 
 def _turned(frame: VideoFrame) -> VideoFrame:
     import av
 
     turned: VideoFrame = av.VideoFrame.from_image(upright(frame))  # type: ignore[no-untyped-call]
-    turned.pts, turned.time_base = frame.pts, frame.time_base
+    turned.pts, turned.time_base, turned.duration = frame.pts, frame.time_base, frame.duration
     return turned
 
 

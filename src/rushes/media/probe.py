@@ -154,18 +154,6 @@ class Video:
         """The key frame at or before ``share`` (0 to 1) of the video's time."""
         return next((frame for frame in self._frames_from(share) if frame.key_frame), None)
 
-    def at(self, share: float) -> VideoFrame:
-        """The frame that is shown at ``share`` (0 to 1) of the video's time."""
-        shown = None
-        for frame in self._frames_from(share):
-            if shown is not None and _pts(frame) > self._instant(share):
-                break
-            shown = frame
-        if shown is None:
-            raise Unreadable("Not one frame of the video can be decoded.")
-        check_size(shown.width, shown.height)
-        return shown
-
     def tail(self, share: float) -> tuple[VideoFrame | None, VideoFrame]:
         """The true last frame; before it, the one shown at ``share`` of the time if the way led past it."""
         passed, last = self._walk(1, share)

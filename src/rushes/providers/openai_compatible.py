@@ -135,7 +135,8 @@ class OpenAICompatible(Provider):
     async def check(self) -> str | None:
         """Ask for the list of models, which costs nothing."""
         listed = await self._vendor.read("models")
-        names = [each.get("id") for each in listed.get("data", []) if isinstance(each, dict)]
+        models = listed.get("data") if isinstance(listed, dict) else None
+        names = [each.get("id") for each in models or [] if isinstance(each, dict)]
         if names and self._told.id not in names:
             raise ModelRetired(f"{self._vendor.name} has {', '.join(map(str, names))}, and no {self._told.id}.")
         return f"{self._vendor.name} answers, and {self._told.id} is among its models"

@@ -70,8 +70,9 @@ class Store(Rows, Protocol):
         """Give back every connection."""
 
 
-async def connect(data: Path, url: str | None = None, *, pool_size: int = 8) -> Store:
-    """Connect to the database at ``url`` (PostgreSQL), or to SQLite in the folder ``data``, as it is.
+async def connect(data: Path, url: str | None = None, *, pool_size: int = 8, prepare: bool = True) -> Store:
+    """Connect to the database at ``url`` (PostgreSQL), or to SQLite in the folder ``data``, as it is. PostgreSQL keeps
+    up to ``pool_size`` connections, and statements prepared in them where ``prepare`` lets it.
 
     Raises:
         StartError: the folder cannot be written, or the driver's library is not one to trust data to.
@@ -80,7 +81,7 @@ async def connect(data: Path, url: str | None = None, *, pool_size: int = 8) -> 
     if url is not None:
         from rushes.store.postgres import Postgres
 
-        return await Postgres.connect(url, pool_size)
+        return await Postgres.connect(url, pool_size, prepare=prepare)
     from rushes.store.sqlite import Sqlite
 
     return Sqlite.connect(data / _FILE)
@@ -106,9 +107,11 @@ def exists(data: Path) -> bool:
     return (data / _FILE).exists()
 
 
-async def open(data: Path, url: str | None = None, *, pool_size: int = 8) -> Store:  # noqa: A001
+async def open(  # noqa: A001
+    data: Path, url: str | None = None, *, pool_size: int = 8, prepare: bool = True
+) -> Store:
     """Connect and bring the schema up to date."""
-    store = await connect(data, url, pool_size=pool_size)
+    store = await connect(data, url, pool_size=pool_size, prepare=prepare)
     try:
         await migrate(store)
     except BaseException:  # whatever it was goes on up; the connection must not stay open behind it

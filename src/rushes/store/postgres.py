@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import re
+import socket
+import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from functools import lru_cache
 from typing import Any, Self
 
@@ -21,7 +25,28 @@ from rushes.errors import Duplicate, StoreUnavailable
 from rushes.store import Row
 
 _NOW = "(CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) + {shift})"
-_CONNECT_SECONDS = 10
+_CONNECT_SECONDS = 10.0
+_MIGRATION_SECONDS = 24 * 3600.0
+_RECONNECT_SECONDS = 2.0
+_WAIT_SECONDS = 5.0
+"""How long whoever needs a connection waits for one."""
+_STATEMENT_SECONDS = 30.0
+"""What one statement may take, by our clock and, in a change, by the server's."""
+_CONNECTION: dict[str, Any] = {
+    "application_name": "rushes",
+    "connect_timeout": 10,
+    # A host that has gone says nothing: what was sent and not acknowledged for so long ends the connection.
+    "tcp_user_timeout": 10_000,
+    "keepalives_idle": 10,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+}
+# Said with the first statement of each change, so that it holds behind a pooler too: a process that is frozen in the
+# middle of one does not keep its locks.
+_BEGIN = """
+SELECT $now, set_config('statement_timeout', '30s', true),
+    set_config('idle_in_transaction_session_timeout', '60s', true)
+"""
 # Whatever is searched for is found by keys: no statistics, or the lack of them, shall make a plan that reads all.
 _SNAPSHOT = """
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY;
@@ -45,36 +70,42 @@ class Postgres:
 
     engine = "postgres"
 
-    def __init__(self, pool: AsyncConnectionPool[Connection]) -> None:
+    def __init__(self, pool: AsyncConnectionPool[Connection], *, prepare: bool) -> None:
         self.clock_shift = 0
         self._pool = pool
+        self._prepare = prepare
 
     @classmethod
-    async def connect(cls, url: str, size: int) -> Self:
-        """Open a pool of up to ``size`` connections."""
+    async def connect(cls, url: str, size: int, *, prepare: bool = True, seconds: float = _CONNECT_SECONDS) -> Self:
+        """Open a pool of up to ``size`` connections. Without ``prepare`` no statement outlives its transaction: so it
+        has to be where a pooler hands out connections by the transaction.
+        """
         pool = AsyncConnectionPool(
             url,
             min_size=1,
             max_size=size,
             open=False,
-            timeout=_CONNECT_SECONDS,
-            kwargs={"autocommit": True, "connect_timeout": _CONNECT_SECONDS},
+            timeout=min(seconds, _WAIT_SECONDS),
+            # It gives up soon and begins again with the next request: what waits longer and longer between its tries
+            # would still be waiting when the server is back.
+            reconnect_timeout=_RECONNECT_SECONDS,
+            kwargs={"autocommit": True, **({} if prepare else {"prepare_threshold": None}), **_CONNECTION},
         )
         try:
-            await pool.open(wait=True, timeout=_CONNECT_SECONDS)
+            await pool.open(wait=True, timeout=seconds)
         except PoolTimeout as error:
             await pool.close()
             raise StoreUnavailable(
                 "The database of RUSHES_DATABASE_URL does not answer; check its address and that it is running."
             ) from error
-        return cls(pool)
+        return cls(pool, prepare=prepare)
 
     @staticmethod
     async def in_use(url: str) -> bool:
         """Whether the server knows of anybody else in that database."""
         with _translated():
-            async with await psycopg.AsyncConnection.connect(url, connect_timeout=_CONNECT_SECONDS) as connection:
-                return bool(await _rows(connection, _OTHERS, {}))
+            async with await psycopg.AsyncConnection.connect(url, **_CONNECTION) as connection:
+                return bool(await _rows(connection, _OTHERS, {}, prepare=False))
 
     async def columns(self) -> dict[str, list[str]]:
         """From PostgreSQL's own list."""
@@ -84,10 +115,19 @@ class Postgres:
         return found
 
     async def rows(self, sql: str, /, **params: object) -> list[Row]:
-        """Run one read on a connection of the pool."""
+        """Run one read on a connection of the pool; on another, if that one had been cut off meanwhile."""
+        text = _text(sql, self.clock_shift)
         with _translated():
-            async with self._pool.connection() as connection:
-                return await _rows(connection, _text(sql, self.clock_shift), params)
+            try:
+                return await self._read(text, params)
+            except _Stale:
+                await self._pool.check()
+                return await self._read(text, params)
+
+    async def _read(self, text: str, params: dict[str, Any]) -> list[Row]:
+        async with self._pool.connection() as connection:
+            with _noticed(connection):
+                return await _rows(connection, text, params, prepare=self._prepare)
 
     async def column(self, sql: str, /, **params: object) -> list[Any]:
         """The values of a read of one column."""
@@ -105,9 +145,29 @@ class Postgres:
     async def write(self) -> AsyncIterator[PostgresTransaction]:
         """A change. Each statement sees what was committed before it; conditional updates decide races."""
         with _translated():
-            async with self._pool.connection() as connection, connection.transaction():
-                [(now,)] = await _rows(connection, _text("SELECT $now", self.clock_shift), {})
-                yield PostgresTransaction(connection, self.clock_shift, now)
+            try:
+                ends, transaction = await self._begin()
+            except _Stale:
+                await self._pool.check()
+                ends, transaction = await self._begin()
+            try:
+                yield transaction
+            except BaseException:
+                with _limited(transaction.connection, _STATEMENT_SECONDS):
+                    await ends.__aexit__(*sys.exc_info())
+                raise
+            with _limited(transaction.connection, _STATEMENT_SECONDS):
+                await ends.aclose()
+
+    async def _begin(self) -> tuple[AsyncExitStack, PostgresTransaction]:
+        async with AsyncExitStack() as ends:
+            connection = await ends.enter_async_context(self._pool.connection())
+            with _noticed(connection):
+                with _limited(connection, _STATEMENT_SECONDS):
+                    await ends.enter_async_context(connection.transaction())
+                text = _text(_BEGIN, self.clock_shift)
+                [(now, *_)] = await _rows(connection, text, {}, prepare=self._prepare)
+            return ends.pop_all(), PostgresTransaction(connection, self.clock_shift, now, prepare=self._prepare)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[PostgresSnapshot]:
@@ -115,7 +175,7 @@ class Postgres:
         with _translated():
             async with self._pool.connection() as connection, connection.transaction():
                 await connection.execute(_SNAPSHOT)
-                yield PostgresSnapshot(connection, self.clock_shift)
+                yield PostgresSnapshot(connection, self.clock_shift, prepare=self._prepare)
 
     async def close(self) -> None:
         """Close the pool."""
@@ -125,25 +185,32 @@ class Postgres:
 class PostgresSnapshot:
     """A connection inside ``BEGIN`` … ``COMMIT``."""
 
-    def __init__(self, connection: Connection, shift: int) -> None:
-        self._connection = connection
+    seconds = _STATEMENT_SECONDS
+    """What one statement may take."""
+
+    def __init__(self, connection: Connection, shift: int, *, prepare: bool) -> None:
+        self.connection = connection
         self._shift = shift
+        self._prepare = prepare
 
     async def rows(self, sql: str, /, **params: object) -> list[Row]:
         """Run one statement."""
         with _translated():
-            return await _rows(self._connection, _text(sql, self._shift), params)
+            text = _text(sql, self._shift)
+            return await _rows(self.connection, text, params, prepare=self._prepare, seconds=self.seconds)
 
 
 class PostgresTransaction(PostgresSnapshot):
     """A change under way."""
 
-    def __init__(self, connection: Connection, shift: int, now: int) -> None:
-        super().__init__(connection, shift)
+    def __init__(self, connection: Connection, shift: int, now: int, *, prepare: bool) -> None:
+        super().__init__(connection, shift, prepare=prepare)
         self.now = now
 
     async def lock_schema(self) -> None:
-        """Hold a lock of the database until the transaction ends."""
+        """Hold a lock of the database until the transaction ends, however long its statements take."""
+        self.seconds = _MIGRATION_SECONDS
+        await self.rows("SELECT set_config('statement_timeout', '0', true)")
         await self.rows("SELECT pg_advisory_xact_lock(:key)", key=_SCHEMA_LOCK)
 
     async def number_on(self, table: str, column: str) -> None:
@@ -154,10 +221,51 @@ class PostgresTransaction(PostgresSnapshot):
             await self.rows(text, table=table, column=column, last=last)
 
 
-async def _rows(connection: Connection, sql: str, params: dict[str, Any]) -> list[Row]:
+async def _rows(
+    connection: Connection, sql: str, params: dict[str, Any], *, prepare: bool, seconds: float = _STATEMENT_SECONDS
+) -> list[Row]:
     # Bytes, because the text is put together from our own constants: what comes from outside is always a parameter.
-    cursor = await connection.execute(sql.encode(), params, prepare=True)
-    return await cursor.fetchall() if cursor.description else []
+    with _limited(connection, seconds):
+        cursor = await connection.execute(sql.encode(), params, prepare=prepare)
+        return await cursor.fetchall() if cursor.description else []
+
+
+@contextmanager
+def _limited(connection: Connection, seconds: float) -> Iterator[None]:
+    """Cut the connection off when its server says nothing for so long: to cancel the wait would only ask that same
+    server to cancel the statement, and wait on.
+    """
+    over = False
+
+    def cut_off() -> None:
+        nonlocal over
+        over = True
+        with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.pgconn.socket)) as same:
+            same.shutdown(socket.SHUT_RDWR)
+
+    timer = asyncio.get_running_loop().call_later(seconds, cut_off)
+    try:
+        yield
+    except psycopg.OperationalError as error:
+        if over:
+            raise TimeoutError from error
+        raise
+    finally:
+        timer.cancel()
+
+
+class _Stale(Exception):
+    """A connection of the pool had been cut off before it was asked anything: nothing has happened."""
+
+
+@contextmanager
+def _noticed(connection: Connection) -> Iterator[None]:
+    try:
+        yield
+    except psycopg.OperationalError as error:
+        if connection.broken:
+            raise _Stale from error
+        raise
 
 
 @contextmanager
@@ -166,7 +274,7 @@ def _translated() -> Iterator[None]:
         yield
     except psycopg.IntegrityError as error:
         raise Duplicate(f"A row must be unique and is there already ({error}).") from error
-    except (psycopg.OperationalError, PoolTimeout) as error:
+    except (psycopg.OperationalError, PoolTimeout, TimeoutError, _Stale) as error:
         raise StoreUnavailable("The database does not answer; the request can be sent again.") from error
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import NamedTuple
@@ -37,15 +38,16 @@ async def carry_files(source: Blobs, target: Blobs) -> AsyncIterator[Carried]:
     """
     waiting: set[asyncio.Task[Carried]] = set()
     try:
-        async for name, size, is_there in _compared(source, target):
-            if is_there:
-                yield Carried(name, "here", size)
-                continue
-            waiting.add(asyncio.create_task(_carry_file(source, target, name, size)))
-            if len(waiting) >= _AT_ONCE:
-                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    yield task.result()
+        async with aclosing(_compared(source, target)) as files:
+            async for name, size, is_there in files:
+                if is_there:
+                    yield Carried(name, "here", size)
+                    continue
+                waiting.add(asyncio.create_task(_carry_file(source, target, name, size)))
+                if len(waiting) >= _AT_ONCE:
+                    done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                    for task in done:
+                        yield task.result()
         while waiting:
             done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -56,16 +58,15 @@ async def carry_files(source: Blobs, target: Blobs) -> AsyncIterator[Carried]:
         await asyncio.gather(*waiting, return_exceptions=True)
 
 
-async def _compared(source: Blobs, target: Blobs) -> AsyncIterator[tuple[str, int, bool]]:
+async def _compared(source: Blobs, target: Blobs) -> AsyncGenerator[tuple[str, int, bool], None]:
     """Every file of the source, and whether the target has it in the same size: two lists, walked side by side."""
     for prefix in PREFIXES:
-        there = target.listed(prefix)
-        have = await anext(there, None)
-        async for name, size in source.listed(prefix):
-            while have and have[0] < name:
-                have = await anext(there, None)
-            yield name, size, have == (name, size)
-        await there.aclose()
+        async with aclosing(source.listed(prefix)) as here, aclosing(target.listed(prefix)) as there:
+            have = await anext(there, None)
+            async for name, size in here:
+                while have and have[0] < name:
+                    have = await anext(there, None)
+                yield name, size, have == (name, size)
 
 
 async def _carry_file(source: Blobs, target: Blobs, name: str, size: int) -> Carried:
@@ -91,8 +92,9 @@ def _digest(file: Path) -> bytes:
 
 async def _digest_of(chunks: AsyncGenerator[bytes, None]) -> bytes:
     digest = sha256()
-    async for chunk in chunks:
-        digest.update(chunk)
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            digest.update(chunk)
     return digest.digest()
 
 

@@ -320,8 +320,13 @@ class Generator:
     async def _leave_source_away(self, job: Job, result: Path) -> None:
         """Some providers answer an extension with the whole, and an item is the new part only."""
         new = result.with_name("new.mp4")
-        if job.source and await media.new_part(result, media.Source.read(job.source), self._seconds(job), new):
-            new.replace(result)
+        if job.source is None:
+            return
+        try:
+            if await media.new_part(result, media.Source.read(job.source), self._seconds(job), new):
+                new.replace(result)
+        except Unreadable as error:  # too much is better than nothing, if it is a video at all
+            log.warning("job %s: what it continues may stand in its video: %s", job.id, error.sentence)
 
     def _seconds(self, job: Job) -> int:
         """How long the video is that was ordered; a route that has gone says nothing about that any more."""

@@ -18,7 +18,8 @@ from rushes.work.sweep import keep_sweeping
 
 log = logging.getLogger(__name__)
 
-_IDLE_SECONDS = 0.2
+# So long a new job waits for an idle worker, and half of it on average.
+_IDLE_SECONDS = 0.075
 _FAULT_SECONDS = 2.0
 # A provider is being asked at this moment: to stop in between would make the outcome unknown.
 _GRACE_SECONDS = 30.0

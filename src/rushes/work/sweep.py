@@ -48,6 +48,8 @@ async def _sweep_results(studio: Studio) -> None:
     whoever wants to look at it.
     """
     for name in await studio.blobs.names("results"):
+        if name.count("/") != 2:  # none of ours: a folder that somebody made by hand
+            continue
         _, account_id, job_id = name.split("/")
         job = await jobs.get(studio.store, account_id, job_id)
         if job is None or (job.state.ended and job.state is not JobState.FAILED):
@@ -69,4 +71,6 @@ async def keep_sweeping(studio: Studio) -> None:
                 log.info("swept the files of %d broken attempts and deleted items", swept)
         except Unavailable as error:
             log.warning("the sweep waits: %s", error.sentence)
+        except Exception:  # whatever it was: the next sweep tries again
+            log.exception("the sweep broke off")
         await asyncio.sleep(min(studio.config.sweep_seconds, _LONGEST_PAUSE))
