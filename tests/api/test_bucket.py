@@ -13,7 +13,8 @@ from PIL import Image
 
 from tests.api.conftest import Take, beside, take_of
 from tests.api.takes import completed, ended, submit
-from tests.conftest import Server, serving, wait_until
+from tests.cli.running import failed, rushes
+from tests.conftest import Server, free_port, serving, wait_until
 from tests.servers.ceph import Ceph
 
 pytestmark = pytest.mark.xdist_group("ceph")
@@ -157,3 +158,22 @@ def test_links_start_with_the_address_of_whatever_serves_the_files(fronted: Take
 def test_such_a_link_as_an_input_is_read_from_storage(fronted: Take) -> None:
     job = ended(fronted.api, submit(fronted.api, firstFrameImageUrl=fronted.item["lastFrameImageUrl"]))
     assert job["data"]["status"] == "completed", job
+
+
+# --- a bucket that is away ---
+
+
+def test_keys_are_made_and_closed_while_the_bucket_is_away(tmp_path: Path) -> None:
+    settings = {"RUSHES_STORAGE_URL": "s3://films", "AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}"}
+    assert rushes("keys", "create", cwd=tmp_path, **settings).returncode == 0
+    [key_id, *_] = rushes("keys", "list", cwd=tmp_path, **settings).stdout.split()
+    assert rushes("keys", "revoke", key_id, cwd=tmp_path, **settings).returncode == 0
+    assert "s3://films: The storage does not answer" in failed(rushes("serve", cwd=tmp_path, **settings)), "in one line"
+
+
+def test_doctor_tries_the_bucket(tmp_path: Path, ceph: Ceph) -> None:
+    url = ceph.bucket()
+    for storage, state, code in ((url, "ok", 0), ("s3://nothing-of-that-name", "wrong", 1)):
+        run = rushes("doctor", cwd=tmp_path, RUSHES_STORAGE_URL=storage)
+        assert f"{state:8}{storage}: " in run.stdout, run.stdout
+        assert run.returncode == code, run.stdout

@@ -8,30 +8,34 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 import anyio
 import obstore
-from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
+from anyio.to_thread import run_sync
+from obstore.exceptions import BaseError, GenericError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import from_url
 
 from rushes.blobs.local import translated
 from rushes.blobs.place import CACHE_CONTROL, CHUNK_BYTES, MEDIA_TYPES, Blob, Place
 from rushes.errors import StartError, StorageFull, StorageUnavailable
 
-if TYPE_CHECKING:
-    from obstore import BytesStream
-
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _PART_BYTES = 8 * 2**20
 """What is sent or asked for at once: so much, and a few of them, is in memory."""
 _PARTS_AT_ONCE = 3
+_THREADS = 64
+"""Calls at once. They are not those of the local disk: a store that hangs holds nothing else up."""
 _LISTED = 1000
 _CHECK = "checks/ready"
 _RETRIES: Mapping[str, Any] = {"max_retries": 4, "retry_timeout": timedelta(seconds=20)}
@@ -71,29 +75,35 @@ class Bucket(Place):
         endpoint = told.get("endpoint", "https://")
         if not endpoint.startswith(("http://", "https://")):
             raise StartError(f"The storage's endpoint is {endpoint!r}; it must begin with http:// or https://.")
+        self._threads = anyio.CapacityLimiter(_THREADS)
         self._proven_until = 0.0
         self._store, self._sender = (_store(url, told, seconds) for seconds in (_READ_SECONDS, _SEND_SECONDS))
 
     async def prove(self) -> None:
         """Write to it once."""
         try:
-            await self.check()
-        except StorageFull as error:  # what is there can still be read
-            log.warning("%s", error.sentence)
-        except StorageUnavailable as error:
-            raise StartError(f"{self._url}: {error.sentence}") from error
+            await self._write()
+        except (BaseError, FileNotFoundError) as error:
+            meaning = self._meaning(error)
+            if isinstance(meaning, StorageFull):  # what is there can still be read
+                log.warning("%s", meaning.sentence)
+            else:
+                raise StartError(f"{self._url}: {meaning.sentence.rstrip('.')} ({_reason(error)}).") from error
 
     async def put(self, name: str, source: Path) -> None:
         """Send the file, in parts where it is long."""
+        put = partial(
+            obstore.put,
+            self._sender,
+            name,
+            source,
+            attributes={"Content-Type": _media_type(name), "Cache-Control": CACHE_CONTROL},
+            chunk_size=_PART_BYTES,
+            max_concurrency=_PARTS_AT_ONCE,
+        )
         with self._translated():
-            await obstore.put_async(
-                self._sender,
-                name,
-                source,
-                attributes={"Content-Type": _media_type(name), "Cache-Control": CACHE_CONTROL},
-                chunk_size=_PART_BYTES,
-                max_concurrency=_PARTS_AT_ONCE,
-            )
+            # To its end, also when nobody waits for it any more: whoever deletes it then finds it.
+            await self._run(put, to_end=True)
 
     async def copy(self, name: str, to: Path) -> None:
         """Fetch the file."""
@@ -108,7 +118,7 @@ class Bucket(Place):
         """Ask for the file's facts."""
         try:
             with self._translated(FileNotFoundError):
-                found = await obstore.head_async(self._store, name)
+                found = await self._run(partial(obstore.head, self._store, name))
         except FileNotFoundError:
             await self._look_for(name)
             return None
@@ -119,7 +129,7 @@ class Bucket(Place):
     async def _look_for(self, name: str) -> None:
         """Ask once more, in a way that has an answer with words: is it the file that is not there, or the bucket?"""
         with suppress(FileNotFoundError), self._translated(FileNotFoundError):
-            await obstore.get_range_async(self._store, name, start=0, length=1)
+            await self._run(partial(obstore.get_range, self._store, name, start=0, length=1))
 
     async def read(self, name: str, start: int, length: int) -> AsyncGenerator[bytes, None]:
         """Ask for part after part; and again from where a part was cut off, which a slow reader brings about too."""
@@ -128,31 +138,33 @@ class Bucket(Place):
             began = start
             try:
                 with self._translated(FileNotFoundError):
-                    async for chunk in await self._part(name, start, min(end, start + _PART_BYTES)):
+                    part = await self._part(name, start, min(end, start + _PART_BYTES))
+                    while chunk := await self._run(partial(next, part, b"")):
                         start += len(chunk)
                         yield bytes(chunk)
             except StorageUnavailable:
                 if start == began:
                     raise
 
-    async def _part(self, name: str, start: int, end: int) -> BytesStream:
-        got = await obstore.get_async(self._store, name, options={"range": (start, end)})
+    async def _part(self, name: str, start: int, end: int) -> Iterator[Any]:
+        got = await self._run(partial(obstore.get, self._store, name, options={"range": (start, end)}))
         if got.range != (start, end):
             raise StorageUnavailable(f"{name} is shorter than it was when its reading began.")
-        return got.stream(min_chunk_size=CHUNK_BYTES)
+        return iter(got.stream(min_chunk_size=CHUNK_BYTES))
 
     async def delete(self, name: str) -> None:
         """Remove the file."""
         with self._translated():
             try:
-                await obstore.delete_async(self._store, name)
+                await self._run(partial(obstore.delete, self._store, name))
             except FileNotFoundError:  # S3 does not tell, others do
                 return
 
     async def listed(self, prefix: str) -> AsyncGenerator[tuple[str, int], None]:
         """As the store lists them, a thousand at a time."""
         with self._translated():
-            async for some in obstore.list(self._store, prefix or None, chunk_size=_LISTED):
+            found = iter(obstore.list(self._store, prefix or None, chunk_size=_LISTED))
+            while some := await self._run(partial(next, found, None)):
                 for each in some:
                     yield each["path"], each["size"]
 
@@ -160,19 +172,26 @@ class Bucket(Place):
         """Write a file of no use, always the same one; not again when that was done a moment ago."""
         if time.monotonic() < self._proven_until:
             return
+        with self._translated():
+            await self._write()
+
+    async def _write(self) -> None:
         try:
-            with self._translated():
-                async with asyncio.timeout(_CHECK_SECONDS):
-                    await obstore.put_async(self._store, _CHECK, b"ready")
+            async with asyncio.timeout(_CHECK_SECONDS):
+                await self._run(partial(obstore.put, self._store, _CHECK, b"ready"))
         except TimeoutError as error:
-            raise StorageUnavailable(f"The storage did not take a file within {_CHECK_SECONDS:g} seconds.") from error
+            raise GenericError(f"nothing was answered within {_CHECK_SECONDS:g} seconds") from error
         self._proven_until = time.monotonic() + _CHECK_SECONDS
 
     async def link(self, name: str, method: str, seconds: float) -> str | None:
         """An address that is signed; ranges can be asked for there too."""
         with self._translated():
             verb = cast("Literal['GET', 'HEAD']", method)
-            return await obstore.sign_async(self._store, verb, name, timedelta(seconds=seconds))
+            return await self._run(partial(obstore.sign, self._store, verb, name, timedelta(seconds=seconds)))
+
+    async def _run(self, call: Callable[[], T], *, to_end: bool = False) -> T:
+        """In a thread: the library's own asynchronous calls abort a process that ends soon after one has failed."""
+        return await run_sync(call, abandon_on_cancel=not to_end, limiter=self._threads)
 
     @contextmanager
     def _translated(self, *passed: type[Exception]) -> Iterator[None]:
@@ -182,13 +201,13 @@ class Bucket(Place):
             # Of a bucket that is not there, no file has gone.
             if isinstance(error, passed) and not _says(error, _NO_BUCKET):
                 raise
+            # A client may come to read the sentence; where the storage is and what it says is the operator's.
+            log.warning("%s: %s", self._url, _reason(error))
             raise self._meaning(error) from error
 
     def _meaning(self, error: Exception) -> StorageUnavailable | StorageFull:
         if _says(error, _NO_ROOM):
             return StorageFull("The storage is full; make room, and waiting jobs go on.")
-        # A client may come to read the sentence; where the storage is and what it says is the operator's.
-        log.warning("%s: %s", self._url, _reason(error))
         if _says(error, _NO_BUCKET):
             return StorageUnavailable("There is no bucket of the storage's name; make it, or name another.")
         if isinstance(error, PermissionDeniedError | UnauthenticatedError):
@@ -219,5 +238,8 @@ def _says(error: Exception, words: tuple[str, ...]) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    """The library's first line; what follows is for its own authors."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+    """The store's own code, or the end of the library's first line: what follows is for its authors."""
+    text = str(error)
+    if code := re.search(r"<Code>(\w+)</Code>", text):
+        return code[1]
+    return (text.strip().splitlines() or [type(error).__name__])[0].rpartition(" - ")[2][:200]

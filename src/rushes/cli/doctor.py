@@ -94,7 +94,7 @@ async def _storage(config: Config) -> Finding:
     what = str(config.storage_url)
     try:
         files = Blobs(config.data / "media", config.storage_url, secret)
-        await files.check()
+        await files.prove()
     except RushesError as error:
         return Finding(what, "wrong", error.sentence)
     return Finding(what, "ok", "it takes files")
