@@ -139,6 +139,37 @@ async def announced(studio: Studio) -> Upload:
     return found
 
 
+async def test_what_others_put_among_the_results_does_not_keep_the_rest_from_being_swept(swept: Studio) -> None:
+    """A store's console makes a folder by putting an empty file of that name."""
+    job = await queued(swept)
+    ours = f"results/{job.account_id}/{job.id}-of-nobody"
+    for name in ("results/made-by-hand", ours):
+        with swept.blobs.workspace() as folder:
+            (folder / "file").write_bytes(b"")
+            await swept.blobs.put(name, folder / "file")
+    await sweep(swept)
+    assert await swept.blobs.names("results") == ["results/made-by-hand"]
+
+
+async def test_a_sweep_that_breaks_off_is_not_the_last(
+    swept: Studio, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    called: list[int] = []
+
+    async def broken(studio: Studio) -> int:
+        called.append(1)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("rushes.work.sweep.sweep", broken)
+    monkeypatch.setattr("rushes.work.sweep._LONGEST_PAUSE", 0.01)
+    sweeping = asyncio.create_task(keep_sweeping(swept))
+    async with asyncio.timeout(20):
+        while len(called) < 3:
+            await asyncio.sleep(0.01)
+    sweeping.cancel()
+    assert "the sweep broke off" in caplog.text
+
+
 async def test_the_sweep_goes_on_by_itself(tmp_path: Path, database_url: str | None) -> None:
     settings = config.load(data=tmp_path / "data", database_url=database_url, sweep_seconds=0.1)
     async with Studio.open(settings) as studio:
