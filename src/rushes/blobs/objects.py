@@ -109,7 +109,7 @@ class Bucket(Place):
         """Fetch the file."""
         if (found := await self.stat(name)) is None:
             raise FileNotFoundError(name)
-        with translated():
+        with translated(FileNotFoundError):
             async with await anyio.open_file(to, "wb") as file:
                 async for chunk in self.read(name, 0, found.size):
                     await file.write(chunk)
