@@ -167,7 +167,10 @@ def test_the_api_says_503_and_when_while_its_database_is_away_and_goes_on_afterw
                 answer = api.request(method, path, json={"prompt": "lost"} if method == "POST" else None)
                 assert (answer.status_code, answer.headers["retry-after"]) == (503, "1"), answer.text
                 assert time.monotonic() - began < 12
-            assert httpx2.get(f"{served.url}/readyz").status_code == 503
+            ready = httpx2.get(f"{served.url}/readyz")
+            assert (ready.status_code, ready.json()["storage"]) == (503, "ok")
+            assert ready.json()["database"] != "ok"
+            assert ready.elapsed.total_seconds() < 4
             assert httpx2.get(f"{served.url}/healthz").status_code == 200
         finally:
             primary.start()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 from starlette.requests import Request
@@ -17,6 +19,9 @@ _DUE = """
 SELECT (SELECT $now - min(run_at) FROM jobs WHERE run_at IS NOT NULL),
     (SELECT count(*) FROM deliveries WHERE run_at IS NOT NULL)
 """
+
+
+_SECONDS = 2.0
 
 
 async def alive(request: Request) -> Response:
@@ -51,9 +56,16 @@ async def metrics(request: Request) -> Response:
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
 
-async def _state(question: Awaitable[object]) -> str:
+async def _state(question: Coroutine[Any, Any, object]) -> str:
+    """How it stands, soon: whoever asks gives up after a few seconds, and takes that for a dead process."""
+    asking = asyncio.create_task(question)
+    answered, _ = await asyncio.wait({asking}, timeout=_SECONDS)
+    if not answered:  # it may take a while to let go of what does not answer
+        asking.add_done_callback(lambda task: task.cancelled() or task.exception())
+        asking.cancel()
+        return f"It did not answer within {_SECONDS:g} seconds."
     try:
-        await question
+        asking.result()
     except Unavailable as error:
         return error.sentence
     return "ok"
