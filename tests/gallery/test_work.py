@@ -133,10 +133,13 @@ def test_it_asks_often_only_while_there_is_something_to_see(sqlite_server: Serve
     )
     expect(cards(page)).to_have_count(1)
     asked.clear()
-    for _ in range(5):
-        with page.expect_response("**state=failed*"):
+    for number in range(1, 6):
+        for _ in range(4):  # it sets its alarm a moment after an answer has come, and that clock stands still
             page.clock.run_for(1100)
-    assert len(asked) >= 4
+            page.wait_for_timeout(200)
+            if len(asked) >= number:
+                break
+        assert len(asked) >= number, "within five seconds by its clock"
     with sqlite_server.client(key) as api:
         api.post(f"/jobs/{job_id}/cancel")
 
