@@ -84,6 +84,18 @@ async def test_memory_does_not_grow_with_the_file(tmp_path: Path, url: str) -> N
     assert told["grown_mib"] < 100, told
 
 
+async def test_a_put_that_nobody_waits_for_any_more_has_ended_when_that_is_told(bucket: Blobs) -> None:
+    """Whoever deletes the file then deletes all there will be of it."""
+    putting = asyncio.create_task(put(bucket, NAME, os.urandom(20 * MIB)))
+    await asyncio.sleep(0.1)
+    putting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await putting
+    await bucket.delete(NAME)
+    await asyncio.sleep(0.5)
+    assert await bucket.stat(NAME) is None
+
+
 async def test_two_libraries_in_one_bucket_do_not_see_each_other(tmp_path: Path, ceph: Ceph) -> None:
     url = ceph.bucket()
     one, other = await opened(tmp_path / "1", f"{url}/one"), await opened(tmp_path / "2", f"{url}/other")

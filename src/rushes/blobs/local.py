@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import shutil
@@ -129,7 +130,7 @@ class Folder(Place):
 
     async def read(self, name: str, start: int, length: int) -> AsyncGenerator[bytes, None]:
         """Of the file as it is now: it is read to its end even when it is deleted meanwhile."""
-        file = await run_sync(self._reader, name)
+        file = await self._opened(name)
         try:
             while length > 0:
                 chunk = await run_sync(_pread, file, min(CHUNK_BYTES, length), start)
@@ -139,6 +140,14 @@ class Folder(Place):
                 start, length = start + len(chunk), length - len(chunk)
         finally:
             await run_sync(file.close)
+
+    async def _opened(self, name: str) -> BinaryIO:
+        opening = asyncio.ensure_future(run_sync(self._reader, name))
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:  # nobody is going to read it, and the thread opens it all the same
+            opening.add_done_callback(_close)
+            raise
 
     def _reader(self, name: str) -> BinaryIO:
         with translated(FileNotFoundError):
@@ -173,6 +182,11 @@ class Folder(Place):
 
     async def check(self) -> None:
         """Nothing more: the workspaces are on the same disk."""
+
+
+def _close(opening: asyncio.Future[BinaryIO]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
 
 
 def _pread(file: BinaryIO, size: int, start: int) -> bytes:

@@ -191,7 +191,14 @@ class Bucket(Place):
 
     async def _run(self, call: Callable[[], T], *, to_end: bool = False) -> T:
         """In a thread: the library's own asynchronous calls abort a process that ends soon after one has failed."""
-        return await run_sync(call, abandon_on_cancel=not to_end, limiter=self._threads)
+        running = asyncio.ensure_future(run_sync(call, abandon_on_cancel=True, limiter=self._threads))
+        try:
+            return await asyncio.shield(running) if to_end else await running
+        except asyncio.CancelledError:
+            if to_end:
+                await asyncio.wait({running})
+                running.exception()  # nobody asks for it any more
+            raise
 
     @contextmanager
     def _translated(self, *passed: type[Exception]) -> Iterator[None]:
