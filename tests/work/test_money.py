@@ -19,7 +19,7 @@ from rushes.errors import (
     NotFound,
     ProviderUnreachable,
 )
-from rushes.model import JobState
+from rushes.model import Job, JobState
 from rushes.providers import Delivered, Done, Pending, Refused
 from rushes.store import budgets
 from rushes.work.sweep import sweep
@@ -45,6 +45,19 @@ async def purse(on: Set, whose: str = "account") -> tuple[object, object]:
         if each.scope.startswith(whose):
             return each.spent, each.held
     return Decimal(0), Decimal(0)
+
+
+async def cancelled_while_sent(on: Set) -> tuple[Job, asyncio.Task[None], asyncio.Event]:
+    """A job that was cancelled while its order is on the way, what sends it, and the gate before the answer."""
+    gate = asyncio.Event()
+    on.provider.submits = [gate, "a late ticket"]
+    job = await on.submit()
+    [held] = await on.studio.claim(on.owner, 1)
+    sending = asyncio.create_task(on.generator.advance(held))
+    while not on.provider.count("submit"):
+        await asyncio.sleep(0.01)
+    await on.studio.cancel_job(on.account_id, job.id)
+    return job, sending, gate
 
 
 # --- how a cost is known ---
@@ -146,14 +159,7 @@ async def test_a_provider_that_cannot_be_asked_to_stop_is_asked_again_but_not_fo
 async def test_a_job_that_is_cancelled_while_it_is_sent_is_withdrawn_by_its_late_ticket(
     priced: Set,
 ) -> None:
-    gate = asyncio.Event()
-    priced.provider.submits = [gate, "a late ticket"]
-    job = await priced.submit()
-    [held] = await priced.studio.claim(priced.owner, 1)
-    sending = asyncio.create_task(priced.generator.advance(held))
-    while not priced.provider.count("submit"):
-        await asyncio.sleep(0.01)
-    await priced.studio.cancel_job(priced.account_id, job.id)
+    job, sending, gate = await cancelled_while_sent(priced)
     gate.set()
     with pytest.raises(LeaseLost):
         await sending
@@ -380,14 +386,7 @@ async def test_a_cancelled_and_cleaned_job_is_still_withdrawn_and_nothing_is_mad
 
 async def test_an_order_is_not_hung_up_on_when_its_lease_is_lost(priced: Set) -> None:
     """As a worker does that finds its job cancelled: the task is cancelled, the order is not."""
-    gate = asyncio.Event()
-    priced.provider.submits = [gate, "a late ticket"]
-    job = await priced.submit()
-    [held] = await priced.studio.claim(priced.owner, 1)
-    working = asyncio.create_task(priced.generator.advance(held))
-    while not priced.provider.count("submit"):
-        await asyncio.sleep(0.01)
-    await priced.studio.cancel_job(priced.account_id, job.id)
+    job, working, gate = await cancelled_while_sent(priced)
     working.cancel()
     with pytest.raises(asyncio.CancelledError):
         await working

@@ -152,7 +152,7 @@ class Postgres:
                 ends, transaction = await self._begin()
             try:
                 yield transaction
-            except BaseException:
+            except BaseException:  # also when the caller is cancelled: half a change is no change
                 with _limited(transaction.connection, _STATEMENT_SECONDS):
                     await ends.__aexit__(*sys.exc_info())
                 raise
