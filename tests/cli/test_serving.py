@@ -204,7 +204,7 @@ def test_a_signal_ends_every_process_with_exit_0(data: Path, number: signal.Sign
         assert len(children(process)) == 3
         process.send_signal(number)
         assert process.wait(30) == 0
-        assert group(process) == {}
+        wait_until(lambda: group(process) == {}, what="the end of all")  # the last is told before it is gone
         assert "Traceback" not in log_of(server)
         assert log_of(server).count("rushes: ready on ") == 1
 

@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
-from rushes import model
+from rushes import media, model
 from rushes.errors import (
     BudgetExceeded,
     Conflict,
@@ -397,17 +398,27 @@ async def test_an_order_is_not_hung_up_on_when_its_lease_is_lost(priced: Set) ->
     assert priced.provider.calls[-1] == "cancel a late ticket"
 
 
-async def test_what_comes_with_the_answer_is_not_paid_for_again_when_its_worker_stops(priced: Set) -> None:
+async def test_what_comes_with_the_answer_is_not_paid_for_again_when_its_worker_stops(
+    priced: Set, monkeypatch: pytest.MonkeyPatch
+) -> None:
     priced.provider.submits = [Delivered(Decimal("0.03"))]
     priced.provider.delivers = priced.clip
     job = await priced.submit()
     [held] = await priced.studio.claim(priced.owner, 1)
-    working = asyncio.create_task(priced.generator.advance(held))
-    while (await priced.row(job)).state is not JobState.COLLECTING:
-        await asyncio.sleep(0)
-    working.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await working
+    looked_at = asyncio.Event()
+
+    async def looking(*_: object) -> NoReturn:
+        looked_at.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    with monkeypatch.context() as while_it_is:
+        while_it_is.setattr(media, "stills", looking)
+        working = asyncio.create_task(priced.generator.advance(held))
+        await looked_at.wait()
+        working.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await working
     assert (await priced.row(job)).state is JobState.COLLECTING
     priced.later(60)
     row = await priced.end(job)
