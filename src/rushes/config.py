@@ -73,6 +73,8 @@ class Route(BaseModel):
     """What the provider charges for a video; without it, what the provider's price list says."""
     dollars: Dollars | None = None
     """What the provider charges for one item, whatever its length."""
+    concurrency: PositiveInt | None = None
+    """Jobs of this model that may be under way at once, across all workers."""
 
     @property
     def options(self) -> dict[str, Any]:
@@ -87,6 +89,8 @@ class ProviderSettings(BaseModel):
 
     budget: Dollars | None = None
     """What may be spent there in a month (UTC)."""
+    concurrency: PositiveInt | None = None
+    """Jobs of all its models together that may be under way there at once."""
 
     @property
     def options(self) -> dict[str, Any]:

@@ -50,6 +50,7 @@ from rushes.store.idempotency import Once
 from rushes.store.library import LIBRARIES
 from rushes.store.replica import Replica
 from rushes.store.uploads import Upload
+from rushes.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -322,13 +323,6 @@ class Studio:
         [(now,)] = await self.store.rows("SELECT $now")
         return int(now)
 
-    async def claim(self, owner: str, limit: int) -> list[Job]:
-        """Take due jobs for a worker, each under a lease."""
-        if not await jobs.due(self.store):
-            return []
-        async with self.store.write() as tx:
-            return await jobs.claim(tx, owner, self._lease_ms, limit)
-
     async def renew(self, held: list[Job]) -> set[str]:
         """Prolong a worker's leases; return the ids of those it still has."""
         async with self.store.write() as tx:
@@ -469,6 +463,11 @@ class Studio:
                 await library.add(tx, item, parents)
                 return True
         return False
+
+    @property
+    def turns(self) -> Turns:
+        """What decides which jobs are worked on."""
+        return Turns(self.store, self.routes, self._lease_ms)
 
     @property
     def money(self) -> Money:

@@ -38,10 +38,10 @@ def job(account_id: str, **told: Any) -> Job:
     return replace(asked, **told)
 
 
-async def queued(store: Store, account_id: str, *, due_in: int = 0, **told: Any) -> Job:
-    """A job in the queue, due ``due_in`` milliseconds from now."""
+async def queued(store: Store, account_id: str, **told: Any) -> Job:
+    """A job in line."""
     async with store.write() as tx:
-        asked = job(account_id, **{"created": tx.now + due_in, **told})
+        asked = job(account_id, **{"created": tx.now, **told})
         await jobs.add(tx, asked)
     return asked
 

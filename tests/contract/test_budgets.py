@@ -86,7 +86,7 @@ class Purses(RuleBasedStateMachine):
     @rule()
     def send(self) -> None:
         """A worker takes what is due, and is about to send it."""
-        for job in self.do(self.studio.claim(ids.uuid(), 1000)):
+        for job in self.do(self.studio.turns.claim(ids.uuid(), 1000)):
             if job.id in self.open and job.state is JobState.QUEUED:
                 self.held[job.id] = self.do(self.studio.send(job, job))
                 self.sent.add(job.id)

@@ -122,7 +122,7 @@ async def enter(studio: Studio, job: Job) -> Job:
 async def bought(studio: Studio, account_id: str, request: Request) -> Job:
     """Something asked for, made and charged."""
     asked = await submitted(studio, account_id, request, "http://a.example")
-    [held] = [each for each in await studio.claim(ids.uuid(), 1000) if each.id == asked.id]
+    [held] = [each for each in await studio.turns.claim(ids.uuid(), 1000) if each.id == asked.id]
     return await enter(studio, held)
 
 
@@ -171,7 +171,7 @@ async def test_the_month_is_the_calendars_in_utc(studio: Studio) -> None:
     account_id = await new_account(studio.store)
     await at(studio, datetime(2026, 12, 31, 23, 59, 0, tzinfo=UTC))
     under_way = await submitted(studio, account_id, IMAGE, "http://a.example")
-    [held] = await studio.claim("worker", 1)
+    [held] = await studio.turns.claim("worker", 1)
     await bought(studio, account_id, VIDEO)
     assert await balance(studio, account_id) == (Decimal(8), Decimal("0.6"), Decimal(1_000_000))
     await at(studio, datetime(2027, 1, 1, 0, 0, 1, tzinfo=UTC))
@@ -216,7 +216,7 @@ async def test_a_charge_that_was_late_for_its_month_does_not_lose_what_the_next_
     account_id = await limited(studio, Decimal(20))
     await at(studio, datetime(2027, 6, 1, 0, 0, 30, tzinfo=UTC))
     late = await submitted(studio, account_id, IMAGE, "http://a.example")
-    [held] = await studio.claim("worker", 1)
+    [held] = await studio.turns.claim("worker", 1)
     await bought(studio, account_id, VIDEO)
     june = studio.store.clock_shift
     studio.store.clock_shift -= 60_000
@@ -514,7 +514,8 @@ class Books(RuleBasedStateMachine):
 
     @rule()
     def claim(self) -> None:
-        self.held.update({job.id: job for job in self.do(self.studio.claim(ids.uuid(), 1000)) if job.id in self.open})
+        claimed = self.do(self.studio.turns.claim(ids.uuid(), 1000))
+        self.held.update({job.id: job for job in claimed if job.id in self.open})
 
     @rule(data=st.data())
     def fail(self, data: st.DataObject) -> None:
@@ -638,7 +639,7 @@ async def test_many_ends_at_once_leave_the_books_right(
     account_id = await new_account(studio.store)
     for number in range(30):
         await studio.submit(account_id, (VIDEO, IMAGE)[number % 2], "http://a.example")
-    held = await studio.claim("worker", 100)
+    held = await studio.turns.claim("worker", 100)
     other = replace(studio, store=await store.open(tmp_path, database_url))
     acts = [
         (enter, _fail, _cancel)[number % 3]((studio, other)[number // 3 % 2], job) for number, job in enumerate(held)

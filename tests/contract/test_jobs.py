@@ -10,22 +10,25 @@ from typing import Any
 import pytest
 
 from rushes import ids, store
+from rushes.config import Config
 from rushes.errors import Cancelled, Duplicate, LeaseLost, ProviderFailed
 from rushes.model import ENDED, MOVES, Files, Job, JobState, Kind
-from rushes.store import Store, accounts, drafts, jobs
+from rushes.providers.routes import Routes
+from rushes.store import Store, accounts, drafts, jobs, turns
 from rushes.store.library import VIDEOS
 from rushes.studio import Studio
+from rushes.turns import Turns
 from tests.contract.samples import new_account, queued, video, video_of
 
 pytestmark = pytest.mark.anyio
 
 LEASE_MS = 60_000
 HOUR_MS = 3_600_000
+ROUTES = Routes(Config())
 
 
 async def claim(opened: Store, owner: str, limit: int = 100) -> list[Job]:
-    async with opened.write() as tx:
-        return await jobs.claim(tx, owner, LEASE_MS, limit)
+    return await Turns(opened, ROUTES, LEASE_MS).claim(owner, limit)
 
 
 async def claim_one(opened: Store, owner: str) -> Job:
@@ -36,6 +39,14 @@ async def claim_one(opened: Store, owner: str) -> Job:
 async def step(opened: Store, before: Job, after: Job, run_in: int | None = LEASE_MS) -> Job:
     async with opened.write() as tx:
         return await jobs.step(tx, before, after, None if run_in is None else tx.now + run_in)
+
+
+async def waiting(opened: Store, account_id: str, due_in: int) -> Job:
+    """A job that waits at its provider."""
+    await queued(opened, account_id)
+    sent = await claim_one(opened, "the sender")
+    sent = await step(opened, sent, replace(sent, state=JobState.SUBMITTING))
+    return await step(opened, sent, replace(sent, state=JobState.WAITING, owner=None), due_in)
 
 
 async def renew(opened: Store, held: list[Job]) -> set[str]:
@@ -94,19 +105,20 @@ async def test_a_claim_takes_no_more_than_its_limit(database: Store, limit: int)
 
 async def test_the_longest_due_are_taken_first(database: Store) -> None:
     account_id = await new_account(database)
-    due = [await queued(database, account_id, due_in=-wait) for wait in (5_000, 9_000, 1_000, 7_000, 3_000)]
-    oldest = [job.id for job in sorted(due, key=lambda job: job.created)]
-    assert [(await claim(database, "worker", 1))[0].id for _ in range(2)] == oldest[:2]
-    assert {job.id for job in await claim(database, "worker", 2)} == set(oldest[2:4])
+    waits = {(await waiting(database, account_id, wait)).id: wait for wait in (5_000, 9_000, 1_000, 7_000, 3_000)}
+    longest = sorted(waits, key=lambda job_id: waits[job_id])
+    database.clock_shift = HOUR_MS
+    assert [(await claim(database, "worker", 1))[0].id for _ in range(2)] == longest[:2]
+    assert {job.id for job in await claim(database, "worker", 2)} == set(longest[2:4])
 
 
 async def test_a_job_that_is_not_due_is_not_claimed(database: Store) -> None:
     account_id = await new_account(database)
-    later = await queued(database, account_id, due_in=HOUR_MS)
-    assert not await jobs.due(database)
+    later = await waiting(database, account_id, HOUR_MS)
+    assert not await turns.anything(database)
     assert await claim(database, "worker") == []
     database.clock_shift = HOUR_MS + 1000
-    assert await jobs.due(database)
+    assert await turns.anything(database)
     assert [job.id for job in await claim(database, "worker")] == [later.id]
 
 
@@ -258,7 +270,7 @@ async def test_a_job_that_failed_is_never_claimed_and_keeps_its_ticket(
     job = await collecting(studio, account_id)
     await studio.fail(job, error)
     studio.store.clock_shift = 100 * HOUR_MS
-    assert not await jobs.due(studio.store)
+    assert not await turns.anything(studio.store)
     assert await claim(studio.store, "other") == []
     row = await jobs.get(studio.store, account_id, job.id)
     assert row is not None

@@ -41,7 +41,7 @@ WAY = [JobState.QUEUED, JobState.SUBMITTING, JobState.WAITING, JobState.COLLECTI
 async def held(studio: Studio, account_id: str, kind: Kind = Kind.VIDEO, state: JobState = JobState.COLLECTING) -> Job:
     """A job that a worker holds in a state."""
     asked = await submitted(studio, account_id, REQUESTS[kind], "http://a.example")
-    [job] = [each for each in await studio.claim("worker", 1000) if each.id == asked.id]
+    [job] = [each for each in await studio.turns.claim("worker", 1000) if each.id == asked.id]
     for step in WAY[1 : WAY.index(state) + 1]:
         job = await studio.keep(job, replace(job, state=step, ticket="ticket"))
     return job
@@ -127,11 +127,11 @@ async def test_a_job_can_be_cancelled_in_every_state_before_its_end(studio: Stud
         await studio.held(job)
     assert await studio.renew([job]) == set()
     if job.ticket:  # its provider has it, and is asked to stop
-        [due] = await studio.claim("other", 10)
+        [due] = await studio.turns.claim("other", 10)
         assert (due.id, due.state, due.ticket) == (job.id, JobState.CANCELLED, job.ticket)
         await studio.money.withdrawn(due, None)
     studio.store.clock_shift = 10**9
-    assert await studio.claim("other", 10) == []
+    assert await studio.turns.claim("other", 10) == []
 
 
 @pytest.mark.anyio
@@ -422,6 +422,9 @@ class InterruptedChange:
             await self.store.meanwhile()
         self.store.number -= 1
         return await self.inner.rows(sql, **params)
+
+    async def lock(self, name: str) -> None:
+        await self.inner.lock(name)
 
     async def lock_schema(self) -> None:
         await self.inner.lock_schema()

@@ -307,7 +307,7 @@ async def test_everything_goes_through_pgbouncer_by_the_transaction(
             owner = (await accounts.named(tx, "default")).id
         both = (studio, other) * 60
         jobs = await asyncio.gather(*(submitted(each, owner, REQUEST, "http://a.example") for each in both))
-        claims = await asyncio.gather(*(each.claim(f"{n}", 10) for n, each in enumerate(both)))
+        claims = await asyncio.gather(*(each.turns.claim(f"{n}", 10) for n, each in enumerate(both)))
         claimed = [job.id for some in claims for job in some]
         assert sorted(claimed) == sorted(job.id for job in jobs), "each once"
         for job in [job for some in claims for job in some][:5]:

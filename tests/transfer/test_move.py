@@ -106,7 +106,7 @@ async def test_every_row_arrives_whatever_the_engines(places: Places, here: str,
         for number in range(300):  # the numbers that the database gives go on
             made = video(owner, id=ids.item_id(MAY - number), file_id=ids.uuid(), created=MAY - number)
             await entered(studio, made)
-        claimed = await studio.claim("a worker", 10)
+        claimed = await studio.turns.claim("a worker", 10)
         assert len(claimed) == 2, "the queue goes on"
 
 

@@ -44,7 +44,7 @@ class Set:
 
     async def step(self) -> Job | None:
         """Claim what is due and move it on once, as a worker would."""
-        claimed = await self.studio.claim(self.owner, 1)
+        claimed = await self.studio.turns.claim(self.owner, 1)
         if not claimed:
             return None
         await self.generator.advance(claimed[0])

@@ -88,7 +88,7 @@ async def test_an_idempotent_provider_is_sent_the_same_job_id_again(forgiving: S
 async def crash_in_submit(on: Set, job: Job) -> None:
     """What a kill -9 between the question and the answer leaves: SUBMITTING, no ticket, a lease that runs out."""
     on.provider.submits = [asyncio.Event(), "never answered"]
-    [claimed] = await on.studio.claim("the dead worker", 1)
+    [claimed] = await on.studio.turns.claim("the dead worker", 1)
     task = asyncio.create_task(on.generator.advance(claimed))
     while not on.provider.calls:
         await asyncio.sleep(0)
@@ -280,7 +280,7 @@ async def test_a_worker_that_lost_its_lease_changes_nothing_when_it_comes_back(s
     gate = asyncio.Event()
     shoot.provider.downloads = [gate, shoot.clip]
     job = await shoot.submit()
-    [claimed] = await shoot.studio.claim("the slow worker", 1)
+    [claimed] = await shoot.studio.turns.claim("the slow worker", 1)
     slow = asyncio.create_task(shoot.generator.advance(claimed))
     while not shoot.provider.count("download"):
         await asyncio.sleep(0.001)
@@ -316,7 +316,7 @@ async def test_a_job_whose_route_has_gone_waits_for_it_and_then_collects_what_wa
     )
     async with Studio.open(settings) as other:
         other.store.clock_shift = DAY_MS
-        [held] = await other.claim("a worker without the route", 1)
+        [held] = await other.turns.claim("a worker without the route", 1)
         await Generator(other, InputFiles(other, Fetcher())).advance(held)
     async with opened(tmp_path / "data", database_url, clip) as shoot:
         row = await shoot.row(job)

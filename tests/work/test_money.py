@@ -53,7 +53,7 @@ async def cancelled_while_sent(on: Set) -> tuple[Job, asyncio.Task[None], asynci
     gate = asyncio.Event()
     on.provider.submits = [gate, "a late ticket"]
     job = await on.submit()
-    [held] = await on.studio.claim(on.owner, 1)
+    [held] = await on.studio.turns.claim(on.owner, 1)
     sending = asyncio.create_task(on.generator.advance(held))
     while not on.provider.count("submit"):
         await asyncio.sleep(0.01)
@@ -263,7 +263,7 @@ async def test_what_is_settled_while_the_provider_is_asked_to_stop_stays_so(pric
     job = await priced.submit()
     await priced.step()
     await priced.studio.cancel_job(priced.account_id, job.id)
-    [held] = await priced.studio.claim(priced.owner, 1)
+    [held] = await priced.studio.turns.claim(priced.owner, 1)
     stopping = asyncio.create_task(priced.generator.advance(held))
     while not priced.provider.count("cancel"):
         await asyncio.sleep(0)
@@ -363,7 +363,7 @@ async def test_a_cost_that_cannot_be_is_not_believed(priced: Set, told: str) -> 
 
 async def test_a_result_that_was_kept_before_its_worker_died_is_found(priced: Set) -> None:
     job = await priced.submit()
-    [held] = await priced.studio.claim(priced.owner, 1)
+    [held] = await priced.studio.turns.claim(priced.owner, 1)
     sending = await priced.studio.send(held, held)
     (priced.studio.config.data / "result").write_bytes(priced.clip)
     await priced.studio.blobs.put(model.result_name(job.account_id, job.id), priced.studio.config.data / "result")
@@ -404,7 +404,7 @@ async def test_what_comes_with_the_answer_is_not_paid_for_again_when_its_worker_
     priced.provider.submits = [Delivered(Decimal("0.03"))]
     priced.provider.delivers = priced.clip
     job = await priced.submit()
-    [held] = await priced.studio.claim(priced.owner, 1)
+    [held] = await priced.studio.turns.claim(priced.owner, 1)
     looked_at = asyncio.Event()
 
     async def looking(*_: object) -> NoReturn:

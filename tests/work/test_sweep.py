@@ -91,7 +91,7 @@ async def test_more_leavings_than_one_look_finds_all_go(swept: Studio) -> None:
 async def test_what_is_at_work_stays_however_old(swept: Studio) -> None:
     """A worker may take longer for one download than the leavings of others are kept."""
     job = await queued(swept)
-    [held] = await swept.claim("a living worker", 1)
+    [held] = await swept.turns.claim("a living worker", 1)
     attempt = await draft(swept, job, 3)
     for _ in range(10):
         later(swept, swept.config.lease_seconds / 2)

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from functools import cached_property
 from importlib import import_module
+from typing import NamedTuple
 
 from rushes.catalogue import CATALOGUE, ImageModel, Input, Offers, VideoModel
 from rushes.config import Config, Route, secret
 from rushes.errors import BadSetting, ModelUnavailable
 from rushes.model import Kind, Request, VideoRequest
 from rushes.providers import Price, Provider, Setup
+
+
+class Limit(NamedTuple):
+    """How many jobs of these models, together, may be under way at once."""
+
+    most: int
+    models: tuple[str, ...]
+
 
 PROVIDERS: Mapping[str, str] = {
     "sandbox": "rushes.providers.sandbox:Sandbox",
@@ -39,6 +48,32 @@ class Routes:
             ModelUnavailable: nothing is configured for it (any more).
         """
         return self._route(model).provider
+
+    @cached_property
+    def names(self) -> Mapping[str, str]:
+        """The word of each model's provider."""
+        here = {**self._config.video_models, **self._config.image_models}
+        return {model: self._route(model).provider for model in here}
+
+    def limits(self, model: str) -> tuple[Limit, ...]:
+        """What holds for the number of a model's jobs under way, across all workers."""
+        return self._limits.get(model, ())
+
+    @property
+    def limited(self) -> bool:
+        """Whether any number of jobs under way is limited."""
+        return any(self._limits.values())
+
+    @cached_property
+    def _limits(self) -> Mapping[str, tuple[Limit, ...]]:
+        return {model: tuple(self._limits_of(model, name)) for model, name in self.names.items()}
+
+    def _limits_of(self, model: str, name: str) -> Iterator[Limit]:
+        if (most := self._route(model).concurrency) is not None:
+            yield Limit(most, (model,))
+        settings = self._config.providers.get(name)
+        if settings and settings.concurrency is not None:
+            yield Limit(settings.concurrency, tuple(each for each, its in self.names.items() if its == name))
 
     def provider(self, model: str, name: str | None = None) -> Provider:
         """The provider that makes ``model``; with the ``name`` of another, the one that took an order for it before

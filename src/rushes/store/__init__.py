@@ -37,6 +37,9 @@ class Transaction(Rows, Protocol):
     async def lock_schema(self) -> None:
         """Wait until no other process changes the schema."""
 
+    async def lock(self, name: str) -> None:
+        """Wait until no other change that does this is under way."""
+
     async def number_on(self, table: str, column: str) -> None:
         """Let the numbers that the database itself gives go on behind those that are there."""
 

@@ -13,26 +13,29 @@ from rushes.model import MOVES, ImageRequest, Job, JobState, Kind, Request, Vide
 from rushes.paging import SortKey
 from rushes.store import Row, Rows, Transaction
 
-_COLUMNS = """id, account_id, item_id, kind, request, credits, state, created, origin, cost,
+COLUMNS = """id, account_id, item_id, kind, request, credits, state, created, origin, cost,
     provider, estimate, cost_source, owner, attempt, tries, ticket, submitted, progress, position, source, set_back,
     error_code, error_message"""
-_ADD = """
-INSERT INTO jobs (id, account_id, item_id, kind, request, credits, state, created, origin, provider, estimate,
-    run_at, attempt, tries)
-VALUES (:id, :account_id, :item_id, :kind, :request, :credits, :state, :created, :origin, :provider, :estimate,
-    :created, 0, 0)
-"""
-_GET = f"SELECT {_COLUMNS} FROM jobs WHERE id = :id AND account_id = :account_id"  # noqa: S608
-_NEWEST = "ORDER BY created DESC, id DESC LIMIT :limit"
-_OF_ACCOUNT = f"SELECT {_COLUMNS} FROM jobs WHERE account_id = :account_id"  # noqa: S608
-_DUE = "SELECT 1 FROM jobs WHERE run_at <= $now LIMIT 1"
-# The second look at run_at is what decides a race where rows cannot be skipped while locked.
-_CLAIM = f"""
-WITH due AS MATERIALIZED (SELECT id FROM jobs WHERE run_at <= :now ORDER BY run_at LIMIT :limit $skip_locked)
-UPDATE jobs SET owner = :owner, attempt = attempt + 1, run_at = :lease_end
-WHERE id IN (SELECT id FROM due) AND run_at <= :now
-RETURNING {_COLUMNS}
+IN_LINE = "state = 'queued' AND run_at IS NULL"
+TURN = f"""
+(SELECT max(turn) FROM (
+    SELECT 0 AS turn
+    UNION ALL SELECT min(turn) FROM jobs WHERE {IN_LINE} AND model = :model AND priority = accounts.priority
+    UNION ALL SELECT max(turn) + 1 FROM jobs
+    WHERE {IN_LINE} AND account_id = accounts.id AND model = :model AND priority = accounts.priority
+) AS turns)
 """  # noqa: S608
+"""The turn of a new job of ``:model`` and of a row of ``accounts``: ``turns`` tells why."""
+_ADD = f"""
+INSERT INTO jobs (id, account_id, item_id, kind, request, credits, state, created, origin, provider, estimate,
+    model, priority, turn, attempt, tries)
+SELECT :id, :account_id, :item_id, :kind, :request, :credits, :state, :created, :origin, :provider, :estimate,
+    :model, accounts.priority, {TURN}, 0, 0
+FROM accounts WHERE accounts.id = :account_id
+"""  # noqa: S608
+_GET = f"SELECT {COLUMNS} FROM jobs WHERE id = :id AND account_id = :account_id"  # noqa: S608
+_NEWEST = "ORDER BY created DESC, id DESC LIMIT :limit"
+_OF_ACCOUNT = f"SELECT {COLUMNS} FROM jobs WHERE account_id = :account_id"  # noqa: S608
 _HELD = "id = :id AND owner = :owner AND attempt = :attempt"
 _RENEW = f"UPDATE jobs SET run_at = :lease_end WHERE {_HELD} RETURNING id"  # noqa: S608
 _STEP = f"""
@@ -49,12 +52,12 @@ _CANCEL = f"""
 UPDATE jobs SET state = 'cancelled', owner = NULL, run_at = CASE WHEN ticket IS NULL THEN NULL ELSE :now END,
     ended = :now, tries = 0, progress = NULL, position = NULL, set_back = NULL, error_code = :error_code,
     error_message = :error_message
-WHERE id = :id AND account_id = :account_id AND ended IS NULL RETURNING {_COLUMNS}
+WHERE id = :id AND account_id = :account_id AND ended IS NULL RETURNING {COLUMNS}
 """  # noqa: S608
 _CLEAN = f"""
 UPDATE jobs SET state = 'cleaned', ticket = CASE WHEN run_at IS NULL THEN NULL ELSE ticket END
 WHERE id = :id AND account_id = :account_id AND ended IS NOT NULL
-RETURNING {_COLUMNS}
+RETURNING {COLUMNS}
 """  # noqa: S608
 # The provider's answer came after the job had ended: its ticket is the way to what was made of it.
 _LATE_TICKET = """
@@ -62,7 +65,7 @@ UPDATE jobs SET ticket = :ticket, submitted = :now, run_at = CASE WHEN state = '
 WHERE id = :id AND attempt >= :attempt AND ended IS NOT NULL AND ticket IS NULL AND cost_source = 'unknown'
 RETURNING state
 """
-_ANYONES = f"SELECT {_COLUMNS}, ended FROM jobs WHERE id = :id"  # noqa: S608
+_ANYONES = f"SELECT {COLUMNS}, ended FROM jobs WHERE id = :id"  # noqa: S608
 _SETTLE = """
 UPDATE jobs SET cost = :cost, cost_source = 'settled', ticket = NULL
 WHERE id = :id AND ended IS NOT NULL AND cost_source = 'unknown' RETURNING id
@@ -76,13 +79,13 @@ UPDATE jobs SET cost = :cost, cost_source = 'reported' WHERE id = :id AND cost_s
 _REOPEN = f"""
 UPDATE jobs SET state = 'waiting', ticket = :ticket, submitted = :now, run_at = :now, ended = NULL, tries = 0,
     error_code = NULL, error_message = NULL, cost = NULL, cost_source = 'unknown'
-WHERE id = :id AND state = 'failed' RETURNING {_COLUMNS}
+WHERE id = :id AND state = 'failed' RETURNING {COLUMNS}
 """  # noqa: S608
 _RELEASE = "UPDATE jobs SET owner = NULL, run_at = :now WHERE owner = :owner AND run_at IS NOT NULL"
 
 
 async def add(tx: Transaction, job: Job) -> None:
-    """Put a new job in the queue, due at once."""
+    """Put a new job in line."""
     await tx.rows(
         _ADD,
         id=job.id,
@@ -96,13 +99,14 @@ async def add(tx: Transaction, job: Job) -> None:
         origin=job.origin,
         provider=job.provider,
         estimate=_text(job.estimate),
+        model=job.request.model,
     )
 
 
 async def get(sql: Rows, account_id: str, job_id: str) -> Job | None:
     """An account's job."""
     found = await sql.rows(_GET, id=job_id, account_id=account_id)
-    return _job(found[0]) if found else None
+    return read(found[0]) if found else None
 
 
 async def page(
@@ -115,23 +119,10 @@ async def page(
     if after is not None:
         text = f"{text} AND (created, id) < (:created, :id)"
         bound |= {"created": after.created, "id": after.id}
-    found = [_job(row) for row in await sql.rows(f"{text} {_NEWEST}", **bound)]
+    found = [read(row) for row in await sql.rows(f"{text} {_NEWEST}", **bound)]
     if len(found) <= size:
         return found, None
     return found[:size], SortKey(found[size - 1].created, found[size - 1].id)
-
-
-async def due(sql: Rows) -> bool:
-    """Whether any job waits for a worker: a read, so that an idle worker locks nothing."""
-    return bool(await sql.rows(_DUE))
-
-
-async def claim(tx: Transaction, owner: str, lease_ms: int, limit: int) -> list[Job]:
-    """Take up to ``limit`` due jobs, longest due first, for ``lease_ms``: new ones, polls that are due, and those
-    whose worker has let its lease lapse.
-    """
-    taken = await tx.rows(_CLAIM, owner=owner, now=tx.now, lease_end=tx.now + lease_ms, limit=limit)
-    return [replace(_job(row), claimed=tx.now) for row in taken]
 
 
 async def renew(tx: Transaction, held: Collection[Job], lease_ms: int) -> set[str]:
@@ -207,13 +198,13 @@ async def cancel(tx: Transaction, account_id: str, job_id: str, error: Cancelled
         error_code=error.code,
         error_message=error.sentence,
     )
-    return _job(found[0]) if found else None
+    return read(found[0]) if found else None
 
 
 async def clean(tx: Transaction, account_id: str, job_id: str) -> Job | None:
     """Note that nothing is left of what a job made; ``None`` when there is none that has ended."""
     found = await tx.rows(_CLEAN, id=job_id, account_id=account_id)
-    return _job(found[0]) if found else None
+    return read(found[0]) if found else None
 
 
 async def release(tx: Transaction, owner: str) -> None:
@@ -230,7 +221,7 @@ async def late_ticket(tx: Transaction, job: Job, ticket: str) -> JobState | None
 async def anyones(sql: Rows, job_id: str) -> tuple[Job, int | None] | None:
     """A job of whichever account, and when it ended: for the operator."""
     found = await sql.rows(_ANYONES, id=job_id)
-    return (_job(found[0][:-1]), found[0][-1]) if found else None
+    return (read(found[0][:-1]), found[0][-1]) if found else None
 
 
 async def settle(tx: Transaction, job_id: str, cost: Decimal) -> bool:
@@ -257,14 +248,15 @@ async def reported(tx: Transaction, job_id: str, cost: Decimal) -> int | None:
 async def reopen(tx: Transaction, job_id: str, ticket: str) -> Job | None:
     """Let a failed job go on at its provider; ``None`` when it is in no such state."""
     found = await tx.rows(_REOPEN, id=job_id, ticket=ticket, now=tx.now)
-    return _job(found[0]) if found else None
+    return read(found[0]) if found else None
 
 
 def _text(amount: Decimal | None) -> str | None:
     return None if amount is None else f"{amount:f}"
 
 
-def _job(row: Row) -> Job:
+def read(row: Row) -> Job:
+    """The job of a row of ``COLUMNS``."""
     job_id, account_id, item_id, kind, request, credit, state, created, origin, cost, provider, estimate, *rest = row
     asked = _request(Kind(kind), json.loads(request))
     price, charged, expected = Decimal(credit), _amount(cost), _amount(estimate)

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from functools import lru_cache
 from typing import Any, Self
+from zlib import crc32
 
 try:
     import psycopg
@@ -60,7 +61,7 @@ _COLUMNS = """
 SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = current_schema()
 ORDER BY table_name, ordinal_position
 """
-_SCHEMA_LOCK = 0x52757368  # "Rush"
+_SCHEMA_LOCK = _LOCKS = 0x52757368  # "Rush"
 
 Connection = psycopg.AsyncConnection[Row]
 
@@ -212,6 +213,10 @@ class PostgresTransaction(PostgresSnapshot):
         self.seconds = _MIGRATION_SECONDS
         await self.rows("SELECT set_config('statement_timeout', '0', true)")
         await self.rows("SELECT pg_advisory_xact_lock(:key)", key=_SCHEMA_LOCK)
+
+    async def lock(self, name: str) -> None:
+        """Hold a lock of the database until the transaction ends."""
+        await self.rows("SELECT pg_advisory_xact_lock(:key, :word)", key=_LOCKS, word=crc32(name.encode()) >> 1)
 
     async def number_on(self, table: str, column: str) -> None:
         """Set the sequence behind the column."""

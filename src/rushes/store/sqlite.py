@@ -197,6 +197,9 @@ class SqliteTransaction:
     async def lock_schema(self) -> None:
         """``BEGIN IMMEDIATE`` has done that already."""
 
+    async def lock(self, name: str) -> None:
+        """There is only one change at a time."""
+
     async def number_on(self, table: str, column: str) -> None:
         """SQLite does by itself."""
 

@@ -55,7 +55,7 @@ class Worker:
         if free <= 0:
             return
         try:
-            for job in await self._studio.claim(self._owner, free):
+            for job in await self._studio.turns.claim(self._owner, free, self._held.values()):
                 self._held[asyncio.create_task(self._advance(job), name=job.id)] = job
         except Unavailable as error:
             log.warning("the worker waits: %s", error.sentence)
