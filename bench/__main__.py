@@ -8,7 +8,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import gallery, jobs, list_page, pull, sandbox, search, stills, walk
+from bench import gallery, jobs, list_page, pull, sandbox, search, stills, turns, walk
 from bench.figure import table
 from bench.programs import HERE, Missing, need
 
@@ -19,7 +19,9 @@ def main() -> None:
         need("nginx", "wrk", "ffmpeg", "ffprobe")
         # What measures memory goes first: a child of a parent that has grown begins as large as it.
         figures = [
-            figure for part in (stills, sandbox, walk, pull, list_page, search, jobs, gallery) for figure in part.run()
+            figure
+            for part in (stills, sandbox, walk, pull, list_page, search, jobs, turns, gallery)
+            for figure in part.run()
         ]
     except Missing as error:
         sys.exit(str(error))

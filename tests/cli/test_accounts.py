@@ -103,3 +103,21 @@ def test_what_is_no_budget_changes_nothing(data: Path, amount: str) -> None:
 
 def test_a_budget_of_an_account_that_is_not_there_is_told(data: Path) -> None:
     assert set_budget(data, "nobody", "5") == 1
+
+
+def test_a_priority_is_set_and_shown(data: Path) -> None:
+    def set_priority(*told: str) -> tuple[int, str]:
+        run = rushes("accounts", "set-priority", "--data", str(data), *told, cwd=data.parent)
+        return run.returncode, run.stderr
+
+    assert set_priority("studio b", "7") == (0, "set\n")
+    listed = rushes("accounts", "list", "--data", str(data), cwd=data.parent).stdout.splitlines()
+    assert [line.partition("; ")[2] for line in listed] == ["", "priority 7"]
+    assert set_priority("studio b", "--", "-7") == (0, "set\n")
+    told = rushes("accounts", "list", "--data", str(data), "--json", cwd=data.parent).stdout.splitlines()
+    assert [json.loads(line)["priority"] for line in told] == [0, -7]
+    assert set_priority("nobody", "7") == (
+        1,
+        "Error: There is no account nobody; `rushes accounts list` shows them.\n",
+    )
+    assert set_priority("default", "high")[0] == 2

@@ -109,8 +109,7 @@ async def opened(
     told = config.load(
         data=data,
         database_url=database_url,
-        models={MODEL: {name: value for name, value in told_route.items() if value is not None}},
-        **settings,
+        **{"models": {MODEL: {name: value for name, value in told_route.items() if value is not None}}, **settings},
     )
     async with Studio.open(told) as studio:
         provider = studio.routes.provider(MODEL, SCRIPTED)

@@ -63,6 +63,10 @@ class Scripted(Provider):
         return sum(each.split()[0] == call for each in self.calls)
 
 
+class OtherScripted(Scripted):
+    """Another provider, to a worker."""
+
+
 async def _play(script: list[Step]) -> Step:
     step = script.pop(0) if len(script) > 1 else script[0]
     if isinstance(step, asyncio.Event):

@@ -16,7 +16,9 @@ from rushes.providers import Done, Pending
 from rushes.store import jobs
 from rushes.work.loop import Worker
 from tests.conftest import START_SECONDS
-from tests.work.conftest import MODEL, Set, opened
+from tests.contract.samples import submitted
+from tests.work.conftest import MODEL, SCRIPTED, Set, opened
+from tests.work.providers import Scripted
 
 pytestmark = pytest.mark.anyio
 
@@ -96,6 +98,34 @@ async def test_one_worker_of_concurrency_4_carries_500_waiting_jobs_that_nobody_
             [(waiting, held)] = await on.studio.store.rows(counts, state=JobState.WAITING)
             assert (waiting, held) == (many, 0)
         assert (on.provider.count("submit"), on.provider.count("poll")) == (many + 1, many + 1)
+
+
+OTHER_MODEL = "veo3.1"
+
+
+async def test_providers_and_accounts_that_hang_do_not_hold_the_others_up(
+    tmp_path: Path, database_url: str | None, clip: bytes
+) -> None:
+    other_route = {"provider": "tests.work.providers:OtherScripted"}
+    models = {MODEL: {"provider": SCRIPTED}, OTHER_MODEL: other_route}
+    async with opened(tmp_path / "data", database_url, clip, models=models, worker_concurrency=4) as on:
+        gate = asyncio.Event()
+        on.provider.submits = [*[gate] * 20, "a ticket"]
+        answering = on.studio.routes.provider(OTHER_MODEL)
+        assert isinstance(answering, Scripted)
+        answering.downloads = [clip]
+        hanging = [await on.submit() for _ in range(20)]
+        async with working(on, gate):
+            await until(lambda: _sent(on, hanging, 2))
+            request = VideoRequest("a heron", OTHER_MODEL, "9:16", 8)
+            for _ in range(6):
+                job = await submitted(on.studio, on.account_id, request, "http://a.example")
+                await until(lambda job=job: _is(on, job, JobState.COMPLETED))  # type: ignore[misc]
+            assert await _sent(on, hanging, 2), "it holds what it leaves free, and no more"
+
+
+async def _sent(on: Set, jobs_: list[Job], many: int) -> bool:
+    return [(await on.row(job)).state for job in jobs_].count(JobState.SUBMITTING) == many
 
 
 async def _held_by_nobody(on: Set) -> bool:

@@ -16,6 +16,7 @@ from rushes.model import Files, Job, JobState, VideoFiles, VideoRequest
 from rushes.store import accounts, jobs, uploads
 from rushes.store.uploads import Upload
 from rushes.studio import Studio
+from rushes.work import sweep as work_sweep
 from rushes.work.sweep import keep_sweeping, sweep
 from tests.conftest import START_SECONDS, wait_until
 from tests.contract.samples import submitted
@@ -170,12 +171,15 @@ async def test_a_sweep_that_breaks_off_is_not_the_last(
     assert "the sweep broke off" in caplog.text
 
 
-async def test_the_sweep_goes_on_by_itself(tmp_path: Path, database_url: str | None) -> None:
-    settings = config.load(data=tmp_path / "data", database_url=database_url, sweep_seconds=0.1)
-    async with Studio.open(settings) as studio:
+async def test_the_sweep_goes_on_by_itself(
+    tmp_path: Path, database_url: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work_sweep, "_LONGEST_PAUSE", 0.05)
+    async with Studio.open(config.load(data=tmp_path / "data", database_url=database_url)) as studio:
         task = asyncio.create_task(keep_sweeping(studio))
         for _ in range(3):
             await draft(studio, await queued(studio), 2)
+            studio.store.clock_shift += int(studio.config.sweep_seconds * 1000) + 1
             async with asyncio.timeout(START_SECONDS):
                 while await drafts(studio) or await stored(studio):
                     await asyncio.sleep(0.02)

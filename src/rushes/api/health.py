@@ -14,7 +14,10 @@ from rushes.api.answers import answer
 from rushes.errors import Unavailable
 from rushes.studio import Studio
 
-_UNDER_WAY = "SELECT state, kind, count(*) FROM jobs WHERE run_at IS NOT NULL GROUP BY state, kind"
+_UNDER_WAY = """
+SELECT state, kind, count(*) FROM jobs WHERE run_at IS NOT NULL OR (state = 'queued' AND run_at IS NULL)
+GROUP BY state, kind
+"""
 _DUE = """
 SELECT (SELECT $now - min(run_at) FROM jobs WHERE run_at IS NOT NULL),
     (SELECT count(*) FROM deliveries WHERE run_at IS NOT NULL)

@@ -24,19 +24,22 @@ def accounts() -> None:
 @data_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def list_accounts(data: Path | None, as_json: bool) -> None:
-    """Show every account's AI credits of this month."""
-    from rushes.store import credits
+    """Show every account's AI credits of this month, and its priority."""
+    from rushes.store import accounts, credits
     from rushes.wire import dumps, number
 
-    async def balances(studio: Any) -> list[tuple[str, Any]]:
-        return await credits.balances(studio.store, studio.config.credits_per_month, await studio.now())
+    async def read(studio: Any) -> tuple[list[tuple[str, Any]], dict[str, int]]:
+        balances = await credits.balances(studio.store, studio.config.credits_per_month, await studio.now())
+        return balances, await accounts.priorities(studio.store)
 
-    found = in_studio(data, balances)
+    found, priorities = in_studio(data, read)
     width = max((len(name) for name, _ in found), default=0)
     for name, (spent, held, limit) in found:
         told = {"account": name, "spent": number(spent), "held": number(held), "limit": number(limit)}
+        priority = priorities.get(name, 0)
         line = f"{name:{width}}  {spent:,f} spent, {held:,f} held, of {limit:,f} credits"
-        click.echo(dumps(told) if as_json else line)
+        line += f"; priority {priority}" if priority else ""
+        click.echo(dumps({**told, "priority": priority}) if as_json else line)
 
 
 @accounts.command(
@@ -71,6 +74,23 @@ def set_budget(name: str, dollars: str, data: Path | None) -> None:
     """
     amount = None if dollars == "default" else Dollars().convert(dollars, None, None)
     if not in_studio(data, lambda studio: studio.money.set_budget(name, amount)):
+        raise click.ClickException(f"There is no account {name}; `rushes accounts list` shows them.")
+    click.echo("set", err=True)
+
+
+@accounts.command(
+    "set-priority",
+    epilog=examples("rushes accounts set-priority film-club 10", "rushes accounts set-priority night-batch -- -5"),
+)
+@click.argument("name")
+@click.argument("priority", type=click.IntRange(-1000, 1000))
+@data_option
+def set_priority(name: str, priority: int, data: Path | None) -> None:
+    """Let the jobs of the account NAME go before those of accounts of lower priority, also those in line already.
+
+    Every account has priority 0 until it is given another. Accounts of the same priority take turns.
+    """
+    if not in_studio(data, lambda studio: studio.turns.set_priority(name, priority)):
         raise click.ClickException(f"There is no account {name}; `rushes accounts list` shows them.")
     click.echo("set", err=True)
 

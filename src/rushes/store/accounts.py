@@ -10,6 +10,7 @@ from rushes.store import Rows, Transaction
 _LONGEST_NAME = 100
 
 _BY_NAME = "SELECT id, name, revision FROM accounts WHERE name = :name"
+_PRIORITIES = "SELECT name, priority FROM accounts"
 _TWO = "SELECT 1 FROM accounts LIMIT 2"
 _ADD = """
 INSERT INTO accounts (id, name, created, revision) VALUES (:id, :name, :now, 0) ON CONFLICT (name) DO NOTHING
@@ -57,6 +58,11 @@ async def find(sql: Rows, name: str) -> Account | None:
 async def at_most_one(sql: Rows) -> bool:
     """Whether there are no two accounts."""
     return len(await sql.rows(_TWO)) < 2
+
+
+async def priorities(sql: Rows) -> dict[str, int]:
+    """The priority of every account, by its name."""
+    return {name: int(priority) for name, priority in await sql.rows(_PRIORITIES)}
 
 
 async def of_key(sql: Rows, key: str) -> Account | None:

@@ -25,7 +25,7 @@ except ImportError as error:  # pragma: no cover
 from rushes.errors import Duplicate, StoreUnavailable
 from rushes.store import Row
 
-_NOW = "(CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) + {shift})"
+_NOW = "(CAST(extract(epoch FROM statement_timestamp()) * 1000 AS BIGINT) + {shift})"
 _CONNECT_SECONDS = 10.0
 _MIGRATION_SECONDS = 24 * 3600.0
 _RECONNECT_SECONDS = 2.0
