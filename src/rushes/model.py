@@ -168,6 +168,10 @@ class Job:
     """The sentence of the last set-back, while the job waits for it to pass."""
     error_code: str | None = None
     error_message: str | None = None
+    request_id: str | None = None
+    """The request that asked for it, as its answer and the logs name it."""
+    trace: str | None = None
+    """Where its trace goes on, as ``traceparent`` says it."""
     claimed: int = 0
     """When its present worker took it."""
 
@@ -210,6 +214,12 @@ class VideoFiles:
         return _sidecar(self.account_id, self.file_id)
 
     @property
+    def links(self) -> dict[str, str]:
+        """The names that an item's links lead to, by the link, in the order of ``all``."""
+        stills = {"previewImageUrl": self.preview, "thumbnailImageUrl": self.thumbnail}
+        return {"url": self.video, **stills, "lastFrameImageUrl": self.last_frame}
+
+    @property
     def all(self) -> tuple[str, ...]:
         """Every name, the MP4 first and the sidecar last."""
         return self.video, self.preview, self.thumbnail, self.last_frame, self.sidecar
@@ -240,6 +250,11 @@ class ImageFiles:
     def sidecar(self) -> str:
         """The item and its job as JSON."""
         return _sidecar(self.account_id, self.file_id)
+
+    @property
+    def links(self) -> dict[str, str]:
+        """The name that an item's link leads to, by the link."""
+        return {"url": self.image}
 
     @property
     def all(self) -> tuple[str, ...]:

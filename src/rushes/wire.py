@@ -141,9 +141,9 @@ def _sent(optional: Mapping[str, object]) -> list[str]:
     return [_member(name, dumps(value)) for name, value in optional.items() if value is not None]
 
 
-def sidecar(made: Item, job: Job | None = None, source: Mapping[str, object] | None = None) -> str:
+def sidecar(made: Item, job: Job | None = None, source: Mapping[str, object] | None = None, **known: object) -> str:
     """What lies beside a file: the item (its links without a host) and the job that made it, enough to make the rows
-    again; for one from elsewhere its ``source`` instead.
+    again; for one from elsewhere its ``source`` instead. ``known``: ``account``, ``parents``, ``bytes``, ``sha256``.
     """
     told = {
         "version": 1,
@@ -154,12 +154,13 @@ def sidecar(made: Item, job: Job | None = None, source: Mapping[str, object] | N
         "item": json.loads(resolve(item(made), "")),
         **({"job": _ordered(job)} if job else {}),
         **({"source": source} if source else {}),
+        **known,
     }
     return dumps(told)
 
 
 def _ordered(job: Job) -> dict[str, object]:
-    asked = job.request
+    asked, costs = job.request, {"cost": job.cost, "estimate": job.estimate}
     return {
         "jobId": job.id,
         "origin": job.origin,
@@ -168,6 +169,9 @@ def _ordered(job: Job) -> dict[str, object]:
         "aiCreditsUsed": str(job.credits),
         "webhook": asked.webhook,
         "ticket": job.ticket,
+        **{name: None if amount is None else f"{amount:f}" for name, amount in costs.items()},
+        "costSource": job.cost_source,
+        "provider": job.provider,
     }
 
 

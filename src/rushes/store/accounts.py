@@ -10,6 +10,7 @@ from rushes.store import Rows, Transaction
 _LONGEST_NAME = 100
 
 _BY_NAME = "SELECT id, name, revision FROM accounts WHERE name = :name"
+_NAME = "SELECT name FROM accounts WHERE id = :id"
 _PRIORITIES = "SELECT name, priority FROM accounts"
 _TWO = "SELECT 1 FROM accounts LIMIT 2"
 _ADD = """
@@ -53,6 +54,12 @@ async def find(sql: Rows, name: str) -> Account | None:
     """The account of that name, if there is one."""
     found = await sql.rows(_BY_NAME, name=name)
     return Account(*found[0]) if found else None
+
+
+async def name_of(sql: Rows, account_id: str) -> str | None:
+    """What the account of that id is called, if there is one."""
+    found = await sql.rows(_NAME, id=account_id)
+    return found[0][0] if found else None
 
 
 async def at_most_one(sql: Rows) -> bool:

@@ -27,6 +27,7 @@ import anyio.to_thread
 import uuid_utils
 
 from rushes import ids, media, wire
+from rushes.blobs.sums import sums
 from rushes.catalogue import nearest_ratio
 from rushes.errors import InvalidRequest, LeaseLost, RushesError, StorageFull, Unavailable, Unreadable
 from rushes.media.tags import image_tags, video_tags
@@ -118,7 +119,7 @@ async def bring(
     """
     async with studio.store.write() as tx:
         account_id = (await accounts.named(tx, account)).id
-    arrivals, left = Arrivals(studio, account_id, given, await studio.now()), iter(files)
+    arrivals, left = Arrivals(studio, account_id, account, given, await studio.now()), iter(files)
 
     async def work() -> None:
         for file in left:
@@ -138,6 +139,7 @@ class Arrivals:
 
     studio: Studio
     account_id: str
+    account: str
     given: Told
     now: int
     """Milliseconds since the epoch: no file is from after tomorrow."""
@@ -169,7 +171,7 @@ class Arrivals:
             if told.sha256 not in (None, digest) and path.suffix in ENDINGS[kind].values():
                 raise Unreadable("It is not the file that its sidecar tells of; take that away to import it as it is.")
             told = (await self._tagged(kind, told, folder / _SOURCE)).over(_defaults(path))
-            return await self._take(Arrival(path, kind, folder, told, digest))
+            return await self._take(Arrival(path, kind, folder, told, digest, self.account))
 
     def _told(self, path: Path) -> tuple[Kind, Told]:
         if not path.is_file():
@@ -250,6 +252,8 @@ class Arrival:
     told: Told
     digest: str
     """The SHA-256 of its bytes."""
+    account: str
+    """What the account is called that it comes to."""
 
     @property
     def parents(self) -> frozenset[str]:
@@ -310,10 +314,11 @@ class Arrival:
     def keep(self, item: Item) -> list[Path]:
         """Its files in the order of ``Files.all``, the sidecar written last."""
         made = [self.folder / name for name in ((_PICTURE,) if self.kind is Kind.IMAGE else (_SOURCE, *_MADE))]
-        sums = {link: _sha256(file) for link, file in zip(ENDINGS[self.kind], made, strict=True)}
-        source = {"imported": sidecar.text(self.path.name, _LONGEST_NAME), "sha256": sums}
+        known = sums(dict(zip(ENDINGS[self.kind], made, strict=True)))
+        source = {"imported": sidecar.text(self.path.name, _LONGEST_NAME), "sha256": known.pop("sha256")}
         written = self.folder / "sidecar.json"
-        told = wire.sidecar(item, None, {**source, **({"job": self.told.job} if self.told.job else {})})
+        source |= {"job": self.told.job} if self.told.job else {}
+        told = wire.sidecar(item, None, source, account=self.account, parents=sorted(self.parents), **known)
         written.write_text(told, encoding="utf-8")
         return [*made, written]
 
@@ -341,11 +346,6 @@ def _copied(source: Path, to: Path) -> str:
             raise StorageFull("The disk that holds the videos is full; make room and import again.") from error
         raise
     return digest.hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _differs(beside: Path, made: Path, copy: Path) -> bool:

@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 import anyio.to_thread
 
 from rushes import ids, media, wire
+from rushes.blobs.sums import sums
 from rushes.catalogue import nearest_ratio
 from rushes.client import AsyncClient
 from rushes.errors import (
@@ -120,7 +121,7 @@ async def pull(
         account_id = (await accounts.named(tx, account)).id
     private = studio.config.allow_private_hosts | {urlsplit(source).hostname or ""}
     fetcher = Fetcher(private, keep_connections=True)
-    mirror = _Mirror(studio, account_id, client, source, fetcher, asyncio.Queue(at_once), on_done)
+    mirror = _Mirror(studio, account_id, account, client, source, fetcher, asyncio.Queue(at_once), on_done)
     try:
         await mirror.run(at_once)
     finally:
@@ -134,6 +135,7 @@ class _Mirror:
 
     studio: Studio
     account_id: str
+    account: str
     client: AsyncClient
     source: str
     fetcher: Fetcher
@@ -209,6 +211,7 @@ class _Arrival:
     resumed: bool = True
     """Whether a run before may have left files of it."""
     sums: dict[str, str] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
 
     async def bring(self) -> bool:
         """Fetch, examine, keep, enter; ``False``: somebody else has entered it meanwhile."""
@@ -268,7 +271,7 @@ class _Arrival:
         facts = await media.stills(video, made)
         for link, name, still in zip(_STILL_LINKS, files.all[1:], _MADE, strict=False):
             if still not in whole:
-                _, self.sums[link] = await _measured(made / still)
+                self.sizes[link], self.sums[link] = await _measured(made / still)
                 await self.mirror.studio.blobs.put(name, made / still)
         return facts
 
@@ -278,7 +281,7 @@ class _Arrival:
         was_here = self.resumed and await blobs.stat(name) is not None
         if was_here:  # it came whole in a run before
             await blobs.copy(name, to)
-            _, self.sums[link] = await _measured(to)
+            self.sizes[link], self.sums[link] = await _measured(to)
         else:
             # It comes first: where it is not, nothing else of the item is.
             self.resumed = self.resumed and link != "url"
@@ -288,6 +291,7 @@ class _Arrival:
             second = to.with_name(f"{to.name}.kept")
             size, self.sums[link] = await _measured(to, second)
             self.size += size
+            self.sizes[link] = size
             await blobs.put(name, second)
 
     async def _fetch(self, url: str, to: Path, max_bytes: int, tries: int = _TRIES) -> None:
@@ -305,8 +309,10 @@ class _Arrival:
         raise last
 
     async def _keep(self, item: Item, folder: Path) -> None:
+        known: dict[str, object] = {"bytes": self.sizes, "sha256": dict(self.sums)}
         if isinstance(item, Image):
             # The source may have kept another kind of picture under this name; a library of ours holds PNGs.
+            known |= await anyio.to_thread.run_sync(sums, {"url": folder / "image.png"})
             await self.mirror.studio.blobs.put(item.files.image, folder / "image.png")
         source = {
             "from": self.mirror.source,
@@ -316,7 +322,8 @@ class _Arrival:
         }
         beside = folder / "sidecar.json"
         # Half a surrogate pair, which JSON can hold and UTF-8 cannot, stays the escape that it was.
-        text = wire.sidecar(item, source=source).encode(errors="backslashreplace")
+        known |= {"account": self.mirror.account, "parents": sorted(self._parents())}
+        text = wire.sidecar(item, source=source, **known).encode(errors="backslashreplace")
         await anyio.to_thread.run_sync(beside.write_bytes, text)
         await self.mirror.studio.blobs.put(item.files.sidecar, beside)
 
