@@ -141,7 +141,7 @@ def _sent(optional: Mapping[str, object]) -> list[str]:
     return [_member(name, dumps(value)) for name, value in optional.items() if value is not None]
 
 
-def sidecar(made: Item, job: Job | None = None, source: Mapping[str, object] | None = None, **known: object) -> str:
+def sidecar(made: Item, job: Job | None = None, source: Mapping[str, object] | None = None, **known: Any) -> str:
     """What lies beside a file: the item (its links without a host) and the job that made it, enough to make the rows
     again; for one from elsewhere its ``source`` instead. ``known``: ``account``, ``parents``, ``bytes``, ``sha256``.
     """

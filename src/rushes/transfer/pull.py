@@ -309,7 +309,7 @@ class _Arrival:
         raise last
 
     async def _keep(self, item: Item, folder: Path) -> None:
-        known: dict[str, object] = {"bytes": self.sizes, "sha256": dict(self.sums)}
+        known: dict[str, Any] = {"bytes": self.sizes, "sha256": dict(self.sums)}
         if isinstance(item, Image):
             # The source may have kept another kind of picture under this name; a library of ours holds PNGs.
             known |= await anyio.to_thread.run_sync(sums, {"url": folder / "image.png"})

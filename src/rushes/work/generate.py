@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from rushes import media, wire
+from rushes.blobs.sums import sums
 from rushes.catalogue import Input
 from rushes.errors import (
     BadSetting,
@@ -46,6 +47,7 @@ from rushes.model import (
     result_name,
 )
 from rushes.providers import Delivered, Done, Inputs, Order, Pending, Provider, Refused
+from rushes.store import accounts
 from rushes.studio import Studio
 from rushes.work.inputs import InputFiles
 
@@ -349,10 +351,14 @@ class Generator:
 
     async def _keep_files(self, job: Job, item: Item, folder: Path, made: tuple[str, ...]) -> Item:
         """The item as it enters: its sidecar comes last, and with it the time of its entry."""
-        for name, source in zip(item.files.all, made, strict=False):
-            await self.studio.blobs.put(name, folder / source)
+        parents, links = sorted(self.inputs.parents(job)), item.files.links
+        account = await accounts.name_of(self.studio.store, job.account_id)
+        sources = {link: folder / source for link, source in zip(links, made, strict=True)}
+        known = await asyncio.to_thread(sums, sources)
+        for link, name in links.items():
+            await self.studio.blobs.put(name, sources[link])
         item, sidecar = replace(item, created=await self.studio.now()), folder / "sidecar.json"
-        sidecar.write_text(wire.sidecar(item, job))
+        sidecar.write_text(wire.sidecar(item, job, account=account, parents=parents, **known))
         await self.studio.blobs.put(item.files.sidecar, sidecar)
         return item
 
