@@ -11,7 +11,7 @@ import re
 from decimal import Decimal
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator, model_validator
 from pydantic_settings import (
@@ -32,6 +32,7 @@ SANDBOX = "sandbox"
 _SECRETS = ("database_url",)
 # It goes into JSON as it is.
 _ADDRESS = re.compile(r'https?://[^/?#\s"\\\x00-\x1f][^?#\s"\\\x00-\x1f]*')
+_HOST_AND_PORT = re.compile(r"\S+:\d{1,5}")
 _BUCKET = re.compile(r"(?:s3|gs|az)://[^/?#@\s]+(?:/[A-Za-z0-9][A-Za-z0-9_.-]*)*/?")
 
 Credits = Annotated[Decimal, Field(ge=0, max_digits=15, decimal_places=6)]
@@ -147,6 +148,12 @@ class Config(BaseSettings):
     """How long a client may take to send a request's line and headers."""
     body_seconds: float = Field(default=60, gt=0)
     """How long a client may take to send a JSON body; an upload may take ``input_seconds`` and a second a MiB more."""
+    log_format: Literal["text", "json"] = "text"
+    """How the log's lines look: for people, or one JSON object each."""
+    worker_metrics: str | None = None
+    """``host:port`` where a worker on its own shows what it counts."""
+    log_requests: bool = False
+    """Whether each answered request is a line of the log; those that change something always are."""
     sweep_seconds: float = Field(default=3600, gt=0)
     """How old the leavings of a broken attempt are when they are deleted."""
     input_image_bytes: int = Field(default=50 * 2**20, gt=0)
@@ -192,6 +199,13 @@ class Config(BaseSettings):
     def _postgres(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("postgresql://", "postgres://")):
             raise ValueError("it must start with postgresql:// (leave it away for SQLite)")
+        return value
+
+    @field_validator("worker_metrics")
+    @classmethod
+    def _host_and_port(cls, value: str | None) -> str | None:
+        if value is not None and not _HOST_AND_PORT.fullmatch(value):
+            raise ValueError("it must be host:port, such as 0.0.0.0:9700")
         return value
 
     @field_validator("storage_url")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
-import logging
 import multiprocessing
+import os
 import signal
 import socket
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -39,6 +40,12 @@ def serve(config: Config, host: str, port: int, processes: int, *, with_worker: 
     asyncio.run(_prepare(config))
     listeners = _listeners(host, port, processes)
     config = _knowing(config, _addresses(listeners[0], host))
+    with tempfile.TemporaryDirectory(prefix="rushes-metrics-") as folder:
+        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", folder)
+        _start_all(config, listeners, host, with_worker=with_worker)
+
+
+def _start_all(config: Config, listeners: list[socket.socket], host: str, *, with_worker: bool) -> None:
     children = [_Child("api", _run_api, (config, listener)) for listener in listeners]
     if config.sandbox_only:
         _say("no provider is configured, so the sandbox draws every video (add [models] to rushes.toml)")
@@ -184,10 +191,12 @@ def _run_api(config: Config, listener: socket.socket, ready: Connection) -> None
     """An API process: serves on the parent's listener until a signal, or until the parent is gone."""
     import uvicorn
 
+    from rushes import logs, tracing
     from rushes.api import create_app
     from rushes.api.protocol import protocol
 
-    log_to_stderr()
+    logs.to_stderr(config.log_format)
+    tracing.start()
     _keep_memory()
     server = uvicorn.Server(
         uvicorn.Config(
@@ -230,10 +239,12 @@ def _keep_memory() -> None:
 
 def run_worker(config: Config, ready: Connection | None = None) -> None:
     """A worker process: works until a signal, or until the parent that started it is gone."""
+    from rushes import logs, metrics, tracing
     from rushes.studio import Studio
     from rushes.work.loop import work
 
-    log_to_stderr()
+    logs.to_stderr(config.log_format)
+    tracing.start()
 
     async def work_it() -> None:
         stop = asyncio.Event()
@@ -245,7 +256,8 @@ def run_worker(config: Config, ready: Connection | None = None) -> None:
             await studio.blobs.prove()
             if ready is not None:
                 ready.send(True)
-            await work(studio, stop)
+            with metrics.shown(config.worker_metrics if ready is None else None):
+                await work(studio, stop)
 
     _run(work_it())
 
@@ -274,9 +286,3 @@ def _run(main: Coroutine[Any, Any, None]) -> None:
     except KeyboardInterrupt:
         # uvicorn repeats the signal it was stopped by, once it has stopped.
         pass
-
-
-def log_to_stderr() -> None:
-    """One line an event, time first."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)

@@ -14,7 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple, Self, TypeVar
 
-from rushes import ids, store, wire
+from rushes import ids, logs, metrics, store, tracing, wire
 from rushes.blobs import Blobs
 from rushes.config import Config, secret
 from rushes.deliveries import Deliveries
@@ -65,6 +65,11 @@ class Given(NamedTuple):
 
     text: str
     replayed: bool
+
+
+def _told(job: Job, outcome: str) -> None:
+    metrics.job_ended(job.request.model, outcome)
+    log.info("job %s: %s", job.id, outcome)
 
 
 def _rates(config: Config) -> Rates | None:
@@ -150,6 +155,7 @@ class Studio:
             await credits.hold(tx, job, self.config.credits_per_month, self.config.jobs_per_account)
             await budgets.hold(tx, job, self.money.limits(job))
             await jobs.add(tx, job)
+        log.info("job %s: queued for %s by account %s", job.id, request.model, account_id)
         return Given(answer, replayed=False)
 
     def _new_job(self, tx: Transaction, account_id: str, request: Request, origin: str) -> Job:
@@ -164,6 +170,8 @@ class Studio:
             origin=origin,
             provider=self.routes.name(request.model),
             estimate=self.routes.estimate(request),
+            request_id=logs.here().get("request_id"),
+            trace=tracing.here(),
         )
 
     def _price(self, request: Request) -> Decimal:
@@ -190,6 +198,7 @@ class Studio:
                     raise JobNotFound(job_id)
                 raise JobFinished("The job has ended; only a job under way can be cancelled.")
             await self._ended(tx, job)
+        _told(job, error.code)
         return Given(answer, replayed=False)
 
     async def clean_job(self, account_id: str, job_id: str) -> None:
@@ -382,6 +391,7 @@ class Studio:
         async with self.store.write() as tx:
             ended = await jobs.ended(tx, job, ended)
             await self._ended(tx, ended)
+        _told(job, error.code)
         return ended
 
     async def _ended(self, tx: Transaction, job: Job) -> None:
@@ -419,6 +429,9 @@ class Studio:
             await credits.charge(tx, job)
             await budgets.end(tx, job)
             await self._tell(tx, job, wire.item(item))
+            seconds = (tx.now - job.created) / 1000
+        metrics.job_entered(job.request.model, float(job.credits), seconds)
+        _told(job, "completed")
         return job
 
     async def drop_files(self, files: Files) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from time import perf_counter
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -14,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route, request_response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from rushes import wire
+from rushes import logs, metrics, tracing, wire
 from rushes.api import changes, credits, docs, files, gallery, health, images, jobs, models, openapi, uploads, videos
 from rushes.api.answers import HEADERS, PREFLIGHT, answer
 from rushes.api.library import FirstPages, Known, Listing, OneItem
@@ -32,6 +33,9 @@ _LISTS: Mapping[str, ASGIApp] = {
     f"{V1}/aistudio/videos": Listing(Kind.VIDEO),
     f"{V1}/aistudio/images": Listing(Kind.IMAGE),
 }
+
+_READS = frozenset({"GET", "HEAD", "OPTIONS"})
+_METHODS = _READS | {"POST", "PUT", "DELETE"}
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -70,22 +74,55 @@ PAGES: Mapping[str, Mapping[str, Handler]] = {
 
 def create_app(config: Config) -> ASGIApp:
     """The application; it opens its studio when it starts and closes it when it stops."""
-    return _Front(_application(config))
+    return _Front(_application(config), logs_all=config.log_requests)
 
 
 class _Front:
-    """What every answer carries is added here; and a way past the rest for the lists."""
+    """What every answer carries is added here, and it is counted; and there is a way past the rest for the lists."""
 
-    def __init__(self, application: Starlette) -> None:
+    def __init__(self, application: Starlette, *, logs_all: bool) -> None:
         self._application = application
+        self._logs_all = logs_all
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._application(scope, receive, send)
-        elif scope["path"] in _LISTS and scope["method"] in ("GET", "HEAD"):
+            return
+        logs.about(request_id=scope.get("request_id"))
+        noted, begun = _Noted(send), perf_counter()
+        try:
+            with tracing.request(scope):
+                await self._answer(scope, receive, noted.send)
+                tracing.answered(scope, noted.status)
+        finally:
+            self._count(scope, noted.status, perf_counter() - begun)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] in _LISTS and scope["method"] in ("GET", "HEAD"):
             await _answered(_LISTS[scope["path"]], scope, receive, send)
         else:
             await self._application(scope, receive, _marked(send))
+
+    def _count(self, scope: Scope, status: int, seconds: float) -> None:
+        method, path = scope["method"], scope["path"]
+        # By the route, not the path: an id is no label. What is no method of ours is none either.
+        route = path if path in _LISTS else scope.get("route_path", "none")
+        metrics.answered(route, method if method in _METHODS else "other", status, seconds)
+        if self._logs_all or method not in _READS:
+            log.info("%s %s %d in %.1f ms", method, path, status, seconds * 1000)
+
+
+class _Noted:
+    """The way of an answer to its client, which remembers the status; 0: none was sent."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.status = 0
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        await self._send(message)
 
 
 def _marked(send: Send) -> Send:
@@ -128,6 +165,7 @@ class _Methods:
     """One path's handlers by method; ``HEAD`` is a ``GET`` whose body the server leaves out."""
 
     def __init__(self, path: str, handlers: Mapping[str, Handler]) -> None:
+        self._path = path
         self._handlers = {method: _until_stopped(request_response(each)) for method, each in handlers.items()}
         if path in _LISTS:
             self._handlers["GET"] = _LISTS[path]
@@ -136,6 +174,7 @@ class _Methods:
         self._allowed = ", ".join(sorted({*self._handlers, "OPTIONS"}))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["route_path"] = self._path
         handler = self._handlers.get(scope["method"])
         if handler is not None:
             await handler(scope, receive, send)

@@ -16,7 +16,7 @@ HEADERS = (
     (b"access-control-allow-origin", b"*"),
     (
         b"access-control-expose-headers",
-        b"ETag, Retry-After, Content-Range, Rushes-Version, Idempotent-Replayed",
+        b"ETag, Retry-After, Content-Range, Rushes-Version, Idempotent-Replayed, X-Request-Id",
     ),
 )
 """What every answer carries."""

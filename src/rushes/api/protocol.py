@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from rushes import wire
+from rushes import ids, logs, wire
 from rushes.api.answers import HEADERS
 from rushes.config import Config
 
@@ -91,9 +91,19 @@ class _Limited(HttpToolsProtocol):
         if len(self.pipeline) >= _MOST_WAITING:
             raise httptools.HttpParserError
         super().on_headers_complete()
+        name = self._name()
+        self.scope["request_id"] = name.decode()  # type: ignore[typeddict-unknown-key]
+        self.cycle.default_headers = [*self.server_state.default_headers, (b"x-request-id", name)]
         self.cycle.transport = self._last_words
         self._room = LONGEST_HEAD
         self.url = None
+
+    def _name(self) -> bytes:
+        """What the request calls itself, so that a proxy's log and ours name the same; or a name of our own."""
+        for name, value in self.headers:
+            if name == b"x-request-id" and logs.REQUEST_ID.fullmatch(value):
+                return value
+        return ids.uuid().encode()
 
     def on_body(self, body: bytes) -> None:
         self._room = LONGEST_HEAD
@@ -161,6 +171,7 @@ class _Limited(HttpToolsProtocol):
         body = wire.dumps({"message": _MESSAGE[status]}).encode()
         headers = [
             *self.server_state.default_headers,
+            (b"x-request-id", ids.uuid().encode()),
             *HEADERS,
             (b"content-type", b"application/json"),
             (b"content-length", b"%d" % len(body)),

@@ -7,13 +7,14 @@ before ``put`` returns; what is half-written has no name.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractContextManager
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+from rushes import metrics
 from rushes.blobs.local import Folder, Workspaces
 from rushes.blobs.place import CACHE_CONTROL, CHUNK_BYTES, MEDIA_TYPES, Blob, Place
-from rushes.errors import StartError
+from rushes.errors import StartError, Unavailable
 
 __all__ = ["CACHE_CONTROL", "CHUNK_BYTES", "MEDIA_TYPES", "Blob", "Blobs"]
 
@@ -62,15 +63,18 @@ class Blobs:
 
     async def put(self, name: str, source: Path) -> None:
         """Keep a finished file of a workspace under ``name``; the source is the store's from then on."""
-        await self._place.put(_checked(name), source)
+        with _counted():
+            await self._place.put(_checked(name), source)
 
     async def copy(self, name: str, to: Path) -> None:
         """Write the bytes of ``name`` to a local file. Raises FileNotFoundError when there is none."""
-        await self._place.copy(_checked(name), to)
+        with _counted():
+            await self._place.copy(_checked(name), to)
 
     async def stat(self, name: str) -> Blob | None:
         """What is known of ``name``; ``None`` for a name that is not there or cannot be one."""
-        return await self._place.stat(name) if _is_name(name) else None
+        with _counted():
+            return await self._place.stat(name) if _is_name(name) else None
 
     def read(self, name: str, start: int, length: int) -> AsyncGenerator[bytes, None]:
         """``length`` bytes from ``start``, in chunks. Raises FileNotFoundError when the file has gone."""
@@ -78,7 +82,8 @@ class Blobs:
 
     async def delete(self, name: str) -> None:
         """Remove ``name``; nothing happens when it is not there."""
-        await self._place.delete(_checked(name))
+        with _counted():
+            await self._place.delete(_checked(name))
 
     def listed(self, prefix: str) -> AsyncGenerator[tuple[str, int], None]:
         """Every name under the folder ``prefix`` with its bytes, in the order of the names: for checks and moves, never
@@ -92,14 +97,24 @@ class Blobs:
 
     async def check(self) -> None:
         """Prove that a video's worth of bytes can be written now."""
-        await self._workspaces.check()
-        await self._place.check()
+        with _counted():
+            await self._workspaces.check()
+            await self._place.check()
 
     async def link(self, name: str, method: str, seconds: float) -> str | None:
         """An address of the store's own at which anybody may ``GET`` or ``HEAD`` it for so many ``seconds``; ``None``
         where the store has none.
         """
         return await self._place.link(_checked(name), method, seconds)
+
+
+@contextmanager
+def _counted() -> Iterator[None]:
+    try:
+        yield
+    except Unavailable:
+        metrics.unavailable("storage")
+        raise
 
 
 def _bucket(url: str, secret: Callable[[str], str | None]) -> Place:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import aiohttp
 from yarl import URL
 
-from rushes import __version__, fetch
+from rushes import __version__, fetch, logs, tracing
 from rushes.errors import (
     InputBlocked,
     InputTooLarge,
@@ -195,6 +195,7 @@ class Vendor:
         if target.origin() != self.base.origin():  # a key goes to its own host
             raise ProviderFailed(f"{self.name} names another host ({target.host}) to be asked; it was not.")
         timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=_CONNECT_SECONDS)
+        content = {**content, "headers": {**_onward(), **(content.get("headers") or {})}}
         async with session.request(method, target, timeout=timeout, allow_redirects=False, **content) as answer:
             body = await _read(answer)
         for secret in self._secrets:
@@ -296,6 +297,12 @@ async def _read(answer: aiohttp.ClientResponse) -> bytes:
         if len(body) > _LONGEST_JSON:
             raise aiohttp.ClientPayloadError("longer than any answer")
     return bytes(body)
+
+
+def _onward() -> dict[str, str]:
+    """What the other side's logs and traces can name the same as ours."""
+    onward = {"X-Request-Id": logs.here().get("request_id"), "traceparent": tracing.here()}
+    return {name: value for name, value in onward.items() if value}
 
 
 def _parsed(body: bytes) -> Json:

@@ -15,7 +15,7 @@ from rushes.store import Row, Rows, Transaction
 
 COLUMNS = """id, account_id, item_id, kind, request, credits, state, created, origin, cost,
     provider, estimate, cost_source, owner, attempt, tries, ticket, submitted, progress, position, source, set_back,
-    error_code, error_message"""
+    error_code, error_message, request_id, trace"""
 IN_LINE = "state = 'queued' AND run_at IS NULL"
 TURN = f"""
 (SELECT max(turn) FROM (
@@ -28,9 +28,9 @@ TURN = f"""
 """The turn of a new job of ``:model`` and of a row of ``accounts``: ``turns`` tells why."""
 _ADD = f"""
 INSERT INTO jobs (id, account_id, item_id, kind, request, credits, state, created, origin, provider, estimate,
-    model, priority, turn, attempt, tries)
+    request_id, trace, model, priority, turn, attempt, tries)
 SELECT :id, :account_id, :item_id, :kind, :request, :credits, :state, :created, :origin, :provider, :estimate,
-    :model, accounts.priority, {TURN}, 0, 0
+    :request_id, :trace, :model, accounts.priority, {TURN}, 0, 0
 FROM accounts WHERE accounts.id = :account_id
 """  # noqa: S608
 _GET = f"SELECT {COLUMNS} FROM jobs WHERE id = :id AND account_id = :account_id"  # noqa: S608
@@ -99,6 +99,8 @@ async def add(tx: Transaction, job: Job) -> None:
         origin=job.origin,
         provider=job.provider,
         estimate=_text(job.estimate),
+        request_id=job.request_id,
+        trace=job.trace,
         model=job.request.model,
     )
 

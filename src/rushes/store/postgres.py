@@ -22,6 +22,7 @@ except ImportError as error:  # pragma: no cover
 
     raise StartError("PostgreSQL needs its driver: pip install 'rushes[postgres]'.") from error
 
+from rushes import metrics
 from rushes.errors import Duplicate, StoreUnavailable
 from rushes.store import Row
 
@@ -280,6 +281,7 @@ def _translated() -> Iterator[None]:
     except psycopg.IntegrityError as error:
         raise Duplicate(f"A row must be unique and is there already ({error}).") from error
     except (psycopg.OperationalError, PoolTimeout, TimeoutError, _Stale) as error:
+        metrics.unavailable("database")
         raise StoreUnavailable("The database does not answer; the request can be sent again.") from error
 
 

@@ -15,6 +15,7 @@ from typing import Any, Self, TypeVar
 
 import apsw
 
+from rushes import metrics
 from rushes.errors import Duplicate, StartError, StoreUnavailable
 from rushes.store import Row
 
@@ -228,10 +229,12 @@ def _rows(
     except apsw.ConstraintError as error:
         raise Duplicate(f"A row must be unique and is there already ({error}).") from error
     except apsw.FullError as error:
+        metrics.unavailable("database")
         raise StoreUnavailable("The disk that holds the database is full; make room.") from error
     except apsw.ConnectionClosedError as error:
         raise StoreUnavailable("The server is stopping.") from error
     except (apsw.BusyError, apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError) as error:
+        metrics.unavailable("database")
         raise StoreUnavailable(f"The database cannot be used now ({error}); check its disk and folder.") from error
 
 

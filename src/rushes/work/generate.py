@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import TypeVar
 
-from rushes import media, wire
+from rushes import media, metrics, tracing, wire
 from rushes.blobs.sums import sums
 from rushes.catalogue import Input
 from rushes.errors import (
@@ -160,7 +160,8 @@ class Generator:
         """
         try:
             async with asyncio.timeout(_SUBMIT_SECONDS):
-                return await provider.submit(order)
+                with _asking(job, "submit"):
+                    return await provider.submit(order)
         except ProviderUnreachable:
             await self.studio.keep(job, replace(job, state=JobState.QUEUED, cost_source=sent))
             raise
@@ -176,6 +177,7 @@ class Generator:
     async def _accepted(self, job: Job, given: str | Delivered) -> Job:
         ticket, charged = (_DELIVERED, self._charged(job, given.cost)) if isinstance(given, Delivered) else (given, job)
         after = replace(charged, state=JobState.WAITING, ticket=ticket, tries=0)
+        log.info("job %s: taken by %s", job.id, job.provider)
         try:
             return await self._insist(job, f"its ticket {ticket[:200]}", lambda: self.studio.keep(job, after))
         except LeaseLost:  # it was cancelled meanwhile, or this worker was away too long
@@ -215,7 +217,8 @@ class Generator:
         try:
             if job.ticket != _DELIVERED:
                 async with _answering(_POLL_SECONDS):
-                    cost = await self._provider(job).cancel(job.ticket or "")
+                    with _asking(job, "cancel"):
+                        cost = await self._provider(job).cancel(job.ticket or "")
         except Unavailable:
             if job.tries < _CANCEL_TRIES:
                 raise
@@ -227,7 +230,9 @@ class Generator:
         if job.ticket == _DELIVERED:
             return await self._done(job, Done(_DELIVERED, job.cost if job.cost_source == REPORTED else None))
         async with _answering(_POLL_SECONDS):
-            answer = await self._provider(job).poll(job.ticket or "")
+            with _asking(job, "poll") as told:
+                answer = await self._provider(job).poll(job.ticket or "")
+                told.outcome = type(answer).__name__.lower()
         match answer:
             case Refused(error, cost):
                 await self.studio.fail(self._charged(job, cost, known=cost is not None), error)
@@ -282,7 +287,8 @@ class Generator:
             await self.studio.blobs.copy(result_name(job.account_id, job.id), to)
             return
         async with _answering(_DOWNLOAD_SECONDS):
-            await self._provider(job).download(done, to)
+            with _asking(job, "download"):
+                await self._provider(job).download(done, to)
 
     async def _examine(self, job: Job, files: Files, folder: Path) -> tuple[Item, tuple[str, ...]]:
         """What was delivered, and the names of its files in the folder, in the order of ``Files.all``."""
@@ -418,6 +424,13 @@ class Generator:
 def _sensible(asked: float | None, otherwise: float) -> float:
     # What a vendor's header says, within reason; NaN compares as False.
     return min(asked, _LONGEST_ASKED) if asked is not None and asked > 0 else otherwise
+
+
+@contextmanager
+def _asking(job: Job, call: str) -> Iterator[metrics.Told]:
+    """A question to a job's provider: counted, and a span of the job's trace."""
+    with tracing.step(f"{job.provider} {call}", provider=job.provider), metrics.asking(job.provider, call) as told:
+        yield told
 
 
 @asynccontextmanager

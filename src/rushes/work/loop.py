@@ -6,7 +6,7 @@ import asyncio
 import logging
 from contextlib import suppress
 
-from rushes import ids
+from rushes import ids, logs, tracing
 from rushes.errors import LeaseLost, Unavailable
 from rushes.fetch import Fetcher
 from rushes.model import Job
@@ -69,8 +69,11 @@ class Worker:
             del self._held[task]
 
     async def _advance(self, job: Job) -> None:
+        about = {"job": job.id, "request_id": job.request_id, "model": job.request.model, "provider": job.provider}
+        logs.about(**about)
         try:
-            await self._generator.advance(job)
+            with tracing.step(f"job {job.state}", job.trace, **about):
+                await self._generator.advance(job)
         except LeaseLost as error:
             log.warning("%s", error.sentence)
         except Unavailable as error:

@@ -18,7 +18,7 @@ from dataclasses import replace
 from hashlib import sha256
 from http import HTTPStatus
 
-from rushes import ids, wire
+from rushes import ids, metrics, wire
 from rushes.config import Config
 from rushes.errors import InputBlocked, InputUnreachable, Unavailable
 from rushes.fetch import Fetcher, Lookups
@@ -100,6 +100,7 @@ class Notifier:
     async def _try(self, held: Delivery) -> None:
         tried = await send(self._studio, self._fetcher, held)
         state = _outcome(held, tried)
+        metrics.webhook_tried("delivered" if is_success(tried) else str(tried.status or "not reached"))
         wait = None if state.ended else SCHEDULE[held.tries]
         if not await self._studio.deliveries.end_try(held, tried, state, wait):
             log.warning("webhook %s was no longer held by this worker", held.id)

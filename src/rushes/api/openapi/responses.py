@@ -48,6 +48,7 @@ _CARRY: Mapping[int, tuple[str, ...]] = {
 }
 
 _OURS: Mapping[str, str] = {
+    "X-Request-Id": "What the request calls itself, or was called here: the log's lines about it name it.",
     "Rushes-Version": "The version of Rushes that answered; where it is there, idempotency keys are honoured.",
     "Access-Control-Allow-Origin": "Any origin may call.",
     "Access-Control-Expose-Headers": "The headers that a script in a browser may read.",

@@ -1,0 +1,66 @@
+"""The log: one line an event on stderr, for people or for programs, with what it is about.
+
+``about`` says it once for all that a task logs from there on: the request, the job, the model, the provider.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+from collections.abc import Mapping, MutableMapping
+from typing import Any, Literal
+
+from structlog.contextvars import bind_contextvars, get_contextvars, merge_contextvars
+from structlog.processors import JSONRenderer, TimeStamper, format_exc_info
+from structlog.stdlib import ExtraAdder, ProcessorFormatter, add_log_level, add_logger_name
+
+Form = Literal["text", "json"]
+
+REQUEST_ID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
+"""What a request may call itself: nothing that breaks a line, a header or a search."""
+_HEAD = ("timestamp", "level", "logger", "event", "exception")
+
+
+def to_stderr(form: Form = "text") -> None:
+    """Let everything of this process be logged so, the libraries' lines too."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_formatter(form))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+
+
+def _formatter(form: Form) -> ProcessorFormatter:
+    stamp = TimeStamper("iso", utc=True)
+    render = _line if form == "text" else JSONRenderer(serializer=_json)
+    return ProcessorFormatter(
+        foreign_pre_chain=[merge_contextvars, ExtraAdder(), add_logger_name, add_log_level, stamp],
+        processors=[ProcessorFormatter.remove_processors_meta, format_exc_info, render],
+    )
+
+
+def _line(logger: object, method: str, event: MutableMapping[str, Any]) -> str:
+    """Time, level and origin, what happened, what it is about."""
+    about = " ".join(f"{name}={_word(value)}" for name, value in event.items() if name not in _HEAD)
+    line = f"{event['timestamp']} {event['level'].upper()} {event['logger']}: {event['event']}"
+    return "\n".join(filter(None, [f"{line} [{about}]" if about else line, event.get("exception")]))
+
+
+def _word(value: object) -> str:
+    text = str(value)
+    return text if text and not re.search(r'[\s"\[\]=]', text) else json.dumps(text, ensure_ascii=False)
+
+
+def _json(event: object, **options: Any) -> str:
+    return json.dumps(event, ensure_ascii=False, default=str)
+
+
+def about(**what: object) -> None:
+    """Name what this task works on, in every line it logs from now on."""
+    bind_contextvars(**{name: value for name, value in what.items() if value})
+
+
+def here() -> Mapping[str, Any]:
+    """What this task works on."""
+    return get_contextvars()
