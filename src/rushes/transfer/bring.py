@@ -315,7 +315,8 @@ class Arrival:
         """Its files in the order of ``Files.all``, the sidecar written last."""
         made = [self.folder / name for name in ((_PICTURE,) if self.kind is Kind.IMAGE else (_SOURCE, *_MADE))]
         known = sums(dict(zip(ENDINGS[self.kind], made, strict=True)))
-        source: dict[str, object] = {"imported": sidecar.text(self.path.name, _LONGEST_NAME), "sha256": known.pop("sha256")}
+        source: dict[str, object] = {"imported": sidecar.text(self.path.name, _LONGEST_NAME)}
+        source |= {"sha256": known.pop("sha256")}
         written = self.folder / "sidecar.json"
         source |= {"job": self.told.job} if self.told.job else {}
         told = wire.sidecar(item, None, source, account=self.account, parents=sorted(self.parents), **known)
