@@ -109,11 +109,16 @@ def test_the_ingress_leads_to_the_service_and_that_to_the_api_alone() -> None:
 
 
 def test_whoever_may_call_a_pod_calls_a_port_that_it_has() -> None:
-    policy = of_kind("NetworkPolicy")["rushes-api"]["spec"]
-    ports = {port["port"] for rule in policy["ingress"] for port in rule["ports"]}
-    assert ports == {each["name"] for each in container(pods()["rushes-api"])["ports"]}
-    assert of_kind("NetworkPolicy")["rushes-worker"]["spec"]["ingress"] == []
-    assert "ports" not in container(pods()["rushes-worker"])
+    for name, policy in of_kind("NetworkPolicy").items():
+        open_ports = {port["port"] for rule in policy["spec"]["ingress"] for port in rule["ports"]}
+        assert open_ports == {each["name"] for each in container(pods()[name])["ports"]}
+        assert all(rule["from"] for rule in policy["spec"]["ingress"])
+
+
+def test_a_worker_shows_its_figures_at_its_port() -> None:
+    worker = container(pods()["rushes-worker"])
+    [port], [variable] = worker["ports"], worker["env"]
+    assert variable == {"name": "RUSHES_WORKER_METRICS", "value": f"0.0.0.0:{port['containerPort']}"}
 
 
 def test_each_volume_is_mounted_and_each_mount_is_a_volume() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from rushes import serve
 from rushes.work import loop
-from tests.deploy.places import DEPLOY, program, ran
+from tests.deploy.places import DEPLOY, faults, program, ran
 
 FOLDER = DEPLOY / "systemd"
 UNITS = sorted(path.name for path in FOLDER.glob("*.service"))
@@ -41,7 +41,7 @@ def test_there_is_one_for_a_machine_of_its_own_and_two_for_many() -> None:
 
 
 def test_systemd_finds_no_fault_with_a_unit(unit: Path) -> None:
-    assert ran(program("systemd-analyze", "apt-get install systemd"), "verify", "--man=no", str(unit)) == ""
+    assert faults(program("systemd-analyze", "apt-get install systemd"), "verify", "--man=no", str(unit)) == ""
 
 
 def test_a_unit_leaves_little_open(unit: Path) -> None:
