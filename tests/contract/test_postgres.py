@@ -24,6 +24,7 @@ from tests.api.takes import VIDEOS as PATH
 from tests.api.takes import completed, submit
 from tests.conftest import Server, free_port, serving, wait_until
 from tests.contract.samples import REQUEST, submitted, video
+from tests.servers import postgres
 from tests.servers.pgbouncer import PgBouncer
 from tests.servers.postgres import Postgres
 from tests.transfer.libraries import entered
@@ -32,13 +33,9 @@ pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore::pytest.Pyte
 
 
 @pytest.fixture
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """One that the user whom PostgreSQL runs as can enter."""
-    import tempfile
-
-    with tempfile.TemporaryDirectory(prefix="rushes-postgres-", ignore_cleanup_errors=True) as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
+def folder() -> Iterator[Path]:
+    with postgres.folder() as made:
+        yield made
 
 
 @pytest.fixture

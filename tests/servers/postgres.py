@@ -6,6 +6,9 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -24,6 +27,14 @@ _SETTINGS = {
     "wal_level": "replica",
     "max_connections": "60",
 }
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """One that the user whom PostgreSQL runs as can enter."""
+    with tempfile.TemporaryDirectory(prefix="rushes-postgres-", ignore_cleanup_errors=True) as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
 
 
 class Postgres:

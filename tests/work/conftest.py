@@ -18,7 +18,6 @@ from rushes.studio import Studio
 from rushes.work.generate import Generator
 from rushes.work.inputs import InputFiles
 from tests.contract.samples import submitted
-from tests.media.clips import make
 from tests.work.providers import Scripted
 
 MODEL = "pixverse5.5"
@@ -88,11 +87,6 @@ class Set:
 
 
 Opening = Callable[..., Awaitable[Set]]
-
-
-@pytest.fixture(scope="session")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    return make(tmp_path_factory.mktemp("clip") / "clip.mp4", width=64, height=112, frames=12).read_bytes()
 
 
 @asynccontextmanager

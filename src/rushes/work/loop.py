@@ -96,7 +96,8 @@ class Worker:
             return
         kept = await self._studio.renew(list(held.values()))
         for task, job in held.items():
-            if job.id not in kept:
+            if job.id not in kept and not task.done():
+                log.warning("Job %s is no longer held by this worker.", job.id)
                 task.cancel()
 
     async def _finish(self) -> None:
