@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.metadata import version
 from pathlib import Path
 
 import kubernetes_validate  # type: ignore[import-untyped]
@@ -59,10 +60,10 @@ PODS = [pytest.param(pod, id=name) for name, pod in pods().items()]
 # --- as Kubernetes reads them ---
 
 
-@pytest.mark.parametrize("version", SCHEMAS)
-def test_every_manifest_is_one_of_kubernetes(version: str) -> None:
+@pytest.mark.parametrize("release", SCHEMAS)
+def test_every_manifest_is_one_of_kubernetes(release: str) -> None:
     for each in manifests():
-        kubernetes_validate.validate(each, version, strict=True)
+        kubernetes_validate.validate(each, release, strict=True)
 
 
 def test_kustomize_puts_them_together_with_the_image_it_is_told() -> None:
@@ -71,6 +72,7 @@ def test_kustomize_puts_them_together_with_the_image_it_is_told() -> None:
     expected = {(each["kind"], each["metadata"]["name"]) for each in manifests()} - {("Secret", "rushes")}
     assert set(objects) == expected
     [image] = _kustomization()["images"]
+    assert image["newTag"] == version("rushes")
     assert container(objects["Deployment", "rushes-api"]["spec"]["template"])["image"].endswith(f":{image['newTag']}")
 
 

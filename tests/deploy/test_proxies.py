@@ -21,6 +21,8 @@ from tests.deploy import proxies
 from tests.deploy.places import DEPLOY, program, ran
 from tests.deploy.proxies import Ports, Proxy, proxying
 
+pytestmark = pytest.mark.xdist_group("proxies")  # one server and one video for all of them
+
 KINDS = {"nginx": proxies.nginx, "caddy": proxies.caddy}
 BIG = random.Random(5).randbytes(2**20) * 24
 
