@@ -10,6 +10,7 @@ would give. Those files take whatever has
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, LiteralString, Protocol
@@ -108,6 +109,17 @@ async def in_use(data: Path, url: str | None = None) -> bool:
 def exists(data: Path) -> bool:
     """Whether there is a SQLite database in the folder ``data``."""
     return (data / _FILE).exists()
+
+
+def copy(data: Path, to: Path, on_pages: Callable[[int, int], object]) -> None:
+    """Write what the SQLite database in the folder ``data`` holds now into a new file, while it is in use.
+
+    Raises:
+        StoreUnavailable: there is no room for it; DamagedCopy: the database is damaged.
+    """
+    from rushes.store.sqlite import Sqlite
+
+    Sqlite.copy(data / _FILE, to, on_pages)
 
 
 async def open(  # noqa: A001

@@ -35,7 +35,7 @@ WHERE id = :id
 """  # noqa: S608
 _NOTE = """
 INSERT INTO ledger (account_id, created, id, type, amount, source, description, job_id)
-VALUES (:account_id, :created, :id, 'debit', :amount, :source, :description, :job_id)
+VALUES (:account_id, :created, :id, :type, :amount, :source, :description, :job_id)
 """
 _ENTRIES = """
 SELECT id, type, amount, source, description, created FROM ledger
@@ -71,16 +71,22 @@ async def charge(tx: Transaction, job: Job) -> None:
     """Turn what a job held into a line of the ledger, now."""
     amount = _millionths(job.credits)
     await tx.rows(_CHARGE, id=job.account_id, amount=amount, month=month(tx.now))
-    await tx.rows(
-        _NOTE,
-        account_id=job.account_id,
-        created=tx.now,
-        id=f"{datetime.fromtimestamp(tx.now / 1000, UTC):%Y%m%d%H%M%S}{tx.now % 1000:03d}{secrets.token_hex(16)}",
-        amount=amount,
-        source=_SOURCES[job.kind],
-        description=_description(job),
-        job_id=job.id,
-    )
+    await tx.rows(_NOTE, **line(job, tx.now))
+
+
+def line(job: Job, created: int) -> dict[str, object]:
+    """The line of the ledger for a job that was charged then, by its columns."""
+    moment = datetime.fromtimestamp(created / 1000, UTC)
+    return {
+        "account_id": job.account_id,
+        "created": created,
+        "id": f"{moment:%Y%m%d%H%M%S}{created % 1000:03d}{secrets.token_hex(16)}",
+        "type": "debit",
+        "amount": _millionths(job.credits),
+        "source": _SOURCES[job.kind],
+        "description": _description(job),
+        "job_id": job.id,
+    }
 
 
 async def balance(sql: Rows, account_id: str, default_limit: Decimal, now: int) -> Balance:
@@ -118,6 +124,11 @@ def month(milliseconds: int) -> int:
     """The calendar month of a time, UTC, as year * 100 + month."""
     moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
     return moment.year * 100 + moment.month
+
+
+def start(month: int) -> int:
+    """The first millisecond of a month; of 1970 for the 0 of an account that was never charged."""
+    return round(datetime(month // 100 or 1970, month % 100 or 1, 1, tzinfo=UTC).timestamp() * 1000)
 
 
 def _millionths(amount: Decimal) -> int:

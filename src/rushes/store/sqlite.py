@@ -6,9 +6,9 @@ import asyncio
 import re
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -16,7 +16,7 @@ from typing import Any, Self, TypeVar
 import apsw
 
 from rushes import metrics
-from rushes.errors import Duplicate, StartError, StoreUnavailable
+from rushes.errors import DamagedCopy, Duplicate, StartError, StoreUnavailable
 from rushes.store import Row
 
 T = TypeVar("T")
@@ -32,6 +32,8 @@ _COLUMNS = """
 SELECT tables.name, columns.name FROM sqlite_schema AS tables, pragma_table_info(tables.name) AS columns
 WHERE tables.type = 'table' AND tables.name NOT LIKE 'sqlite_%' ORDER BY tables.name, columns.cid
 """
+_VERSION = "SELECT max(number), count(*) FROM migrations"
+_COPIED_PAGES = 1024
 _NOW = "(CAST(unixepoch('subsec') * 1000 AS INTEGER) + {shift})"
 
 
@@ -78,6 +80,28 @@ class Sqlite:
             except apsw.BusyError:
                 return True
             return False
+
+    @staticmethod
+    def copy(path: Path, to: Path, on_pages: Callable[[int, int], object]) -> None:
+        """Write what is committed now into a new file, checked and safe, while others read and write; ``on_pages`` is
+        told how many pages are copied, and of how many.
+
+        Raises:
+            StoreUnavailable: there is no room for it; DamagedCopy: what was read is damaged.
+        """
+        with _translated_copy(), closing(apsw.Connection(str(path), apsw.SQLITE_OPEN_READWRITE)) as source:
+            source.set_busy_timeout(_BUSY_MS)
+            # One moment to its end: without it, each commit of another process would have the copy begin anew.
+            source.execute("BEGIN")
+            version = source.execute(_VERSION).fetchall()
+            with closing(apsw.Connection(str(to))) as target:
+                target.execute("PRAGMA synchronous = OFF")  # it is synced as a whole
+                with target.backup("main", source, "main") as copying:
+                    while not copying.done:
+                        copying.step(_COPIED_PAGES)
+                        on_pages(copying.page_count - copying.remaining, copying.page_count)
+                target.execute("PRAGMA journal_mode = DELETE").fetchall()  # one file, without its log
+                _check_copy(target, version)
 
     async def columns(self) -> dict[str, list[str]]:
         """From SQLite's own list."""
@@ -236,6 +260,26 @@ def _rows(
     except (apsw.BusyError, apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError) as error:
         metrics.unavailable("database")
         raise StoreUnavailable(f"The database cannot be used now ({error}); check its disk and folder.") from error
+
+
+@contextmanager
+def _translated_copy() -> Iterator[None]:
+    try:
+        yield
+    except apsw.FullError as error:
+        raise StoreUnavailable("The disk of the backup is full; make room, or name another folder.") from error
+    except apsw.CorruptError as error:
+        raise DamagedCopy(f"The database is damaged ({error}); restore an earlier backup.") from error
+    except (apsw.BusyError, apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError) as error:
+        raise StoreUnavailable(f"The backup cannot be written ({error}); check its disk and folder.") from error
+
+
+def _check_copy(copy: apsw.Connection, version: list[Row]) -> None:
+    found = copy.execute("PRAGMA integrity_check(1)").fetchall()
+    if found != [("ok",)]:
+        raise DamagedCopy(f"The database is damaged ({found[0][0]}); restore an earlier backup.")
+    if copy.execute(_VERSION).fetchall() != version:
+        raise DamagedCopy("The copy came out otherwise than the database is; give the command again.")
 
 
 def _column(cursor: apsw.Cursor) -> list[Any]:

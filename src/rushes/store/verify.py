@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import UTC, datetime
 from decimal import ROUND_CEILING, Decimal
 from typing import NamedTuple
 
 from rushes.model import ENDED, Job, JobState, Kind
-from rushes.store import Row, Rows, Transaction, accounts, jobs, many
+from rushes.store import Row, Rows, Transaction, accounts, credits, jobs, many
 
 _PAGE = 500
 _MILLIONTHS = 1_000_000
@@ -210,7 +209,7 @@ async def summed(sql: Rows, account_id: str, month: int) -> Counters:
     """The same counters as the rows have it."""
     rows = await sql.rows(_HELD, id=account_id)
     held = sum(int(Decimal(credit) * _MILLIONTHS) * count for credit, count in rows)
-    [(spent,)] = await sql.rows(_SPENT, id=account_id, start=_start(month), end=_start(_next(month)))
+    [(spent,)] = await sql.rows(_SPENT, id=account_id, start=credits.start(month), end=credits.start(_next(month)))
     return Counters(held, sum(count for _, count in rows), month, int(spent or 0))
 
 
@@ -321,10 +320,6 @@ async def _pages(sql: Rows, select: str, order: str, key: Sequence[str]) -> Asyn
         yield rows
         last: Mapping[str, object] = dict(zip(key, rows[-1], strict=False))
         rows = await sql.rows(f"{select} {after} {order}", limit=_PAGE, **last) if len(rows) == _PAGE else []
-
-
-def _start(month: int) -> int:
-    return round(datetime(month // 100 or 1970, month % 100 or 1, 1, tzinfo=UTC).timestamp() * 1000)
 
 
 def _next(month: int) -> int:

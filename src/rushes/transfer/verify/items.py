@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -215,8 +216,8 @@ async def read(studio: Studio, name: str) -> bytes:
     blob = await studio.blobs.stat(name)
     if blob is None:
         raise FileNotFoundError(name)
-    chunks = studio.blobs.read(name, 0, min(blob.size, _LONGEST_SIDECAR))
-    return b"".join([chunk async for chunk in chunks])
+    async with aclosing(studio.blobs.read(name, 0, min(blob.size, _LONGEST_SIDECAR))) as chunks:
+        return b"".join([chunk async for chunk in chunks])
 
 
 def _parsed(text: bytes) -> dict[str, Any] | None:
