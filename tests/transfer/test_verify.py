@@ -5,17 +5,28 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
+import threading
 import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from rushes import ids, wire
-from rushes.model import VideoFiles
+from rushes.model import Kind, VideoFiles
+from rushes.store import trash
+from rushes.store.library import VIDEOS
+from rushes.store.verify import ItemRow
 from rushes.studio import Studio
+from rushes.transfer.verify.items import Looker
+from tests.api.takes import ended
+from tests.cli.running import failed, rushes
+from tests.conftest import Server
 from tests.transfer.worked import Made, database_like, faults, film, on_postgres
 
 pytestmark = pytest.mark.anyio
@@ -344,3 +355,151 @@ async def test_a_job_whose_item_has_gone_is_told(on_disk: Made) -> None:
     async with on_disk.studio() as studio:
         await sql("UPDATE images SET job_id = NULL")(on_disk)(studio)
         assert [fault.fault for fault in await faults(studio)] == ["sidecar", "job"]
+
+
+# --- what is no fault ---
+
+
+async def test_what_is_young_or_under_way_or_being_deleted_is_no_fault(on_disk: Made) -> None:
+    young, drafted, gone = (VideoFiles(on_disk.account, ids.uuid()) for _ in range(3))
+    put(on_disk, young.video, age=time.time() - 60)
+    put(on_disk, drafted.video)
+    put(on_disk, gone.video)
+    async with on_disk.studio() as studio:
+        assert await studio.expect_files(on_disk.account, Kind.VIDEO, drafted.file_id)
+        async with studio.store.write() as tx:
+            await trash.add(tx, Kind.VIDEO, on_disk.account, gone.file_id)
+        before = files(on_disk)
+        assert await faults(studio, repair=True) == []
+        assert files(on_disk) == before
+
+
+async def test_an_item_whose_row_is_lost_is_told_and_kept(on_disk: Made) -> None:
+    async with on_disk.studio() as studio:
+        for table in ("search_pending", "lineage"):
+            await sql(f"DELETE FROM {table} WHERE id IN (SELECT id FROM videos WHERE file_id = :first)")(on_disk)(
+                studio
+            )
+        await sql("DELETE FROM videos WHERE file_id = :first")(on_disk)(studio)
+        for name in on_disk.first.all:
+            os.utime(on_disk.path(name), (LONG_AGO, LONG_AGO))
+        before = files(on_disk)
+        found = await faults(studio, repair=True)
+        assert [fault.fault for fault in found] == ["unlisted", "job", "feed"]
+        assert files(on_disk) == before
+
+
+async def test_what_looks_wrong_and_has_gone_meanwhile_is_no_fault(on_disk: Made) -> None:
+    """The item is deleted between the list of its files and the look at them."""
+    remove("video")(on_disk)
+    async with on_disk.studio() as studio:
+        item_id = await VIDEOS.id_of(studio.store, on_disk.account, on_disk.first.file_id)
+        honest = Looker.look
+
+        async def late(self: Looker, kind: Kind, row: ItemRow, *rest: Any) -> Any:
+            look = await honest(self, kind, row, *rest)
+            if look.faults:
+                await studio.delete_item(on_disk.account, kind, str(item_id))
+            return look
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Looker, "look", late)
+            assert await faults(studio) == []
+
+
+def test_a_library_in_use_gives_no_false_alarm(server: Server) -> None:
+    told = {"RUSHES_DATABASE_URL": server.database_url or ""}
+    folder, key = server.data.parent, server.key()
+    stop = threading.Event()
+
+    def busy() -> int:
+        count = 0
+        with server.client(key) as api:
+            while not stop.is_set():
+                job = api.post("/aistudio/images", json={"prompt": f"a fox {count}"}).json()["data"]["jobId"]
+                told = {"fileName": "fox.png", "contentType": "image/png"}
+                link = api.post("/media/generateurl", json=told).json()["data"]["signedUrl"]
+                httpx2.put(link, content=PNG, headers={"content-type": "image/png"}).raise_for_status()
+                assert ended(api, job)["data"]["status"] == "completed"
+                [item] = api.get("/aistudio/images").json()["items"]
+                assert api.delete(f"/aistudio/images/{item['id']}").status_code < 300
+                count += 1
+        return count
+
+    with ThreadPoolExecutor(1) as pool:
+        working = pool.submit(busy)
+        try:
+            for _ in range(2):
+                run = rushes("verify", "--data", str(server.data), cwd=folder, **told)
+                assert (run.returncode, run.stdout) == (0, ""), run.stdout + run.stderr
+        finally:
+            stop.set()
+        assert working.result() > 0
+
+
+# --- the command ---
+
+
+def test_each_fault_is_a_line_and_the_sum_comes_last(on_disk: Made, tmp_path: Path) -> None:
+    remove("thumbnail")(on_disk)
+    remove("video")(replace(on_disk, first=on_disk.second))
+    found = rushes("verify", "--data", "data", cwd=tmp_path)
+    assert found.returncode == 1
+    lines = sorted(line.split("  ") for line in found.stdout.splitlines())
+    assert [(line[0], line[1], len(line)) for line in lines] == [("missing", on_disk.account, 5)] * 2
+    assert any(line[3:] == [f"{on_disk.first.thumbnail} is missing", "rushes verify --repair"] for line in lines)
+    assert found.stderr.startswith("4 items and ")
+    assert found.stderr.endswith(" checked: 2 faults\n")
+    mended = rushes("verify", "--data", "data", "--repair", "--json", cwd=tmp_path)
+    assert mended.returncode == 1
+    told = [json.loads(line) for line in mended.stdout.splitlines()]
+    assert sorted((each["fault"], each["mended"], each["remedy"] is None) for each in told) == [
+        ("missing", False, False),
+        ("missing", True, True),
+    ]
+    assert mended.stderr.endswith(" checked: 2 faults, 1 mended\n")
+    shutil.copy(on_disk.path(on_disk.first.video), on_disk.path(on_disk.second.video))
+    assert rushes("verify", "--data", "data", "--quick", cwd=tmp_path).returncode == 1
+
+
+def test_all_that_was_wrong_is_mended_and_the_library_is_clean(on_disk: Made, tmp_path: Path) -> None:
+    remove("preview")(on_disk)
+    orphans(on_disk)
+    assert rushes("verify", "--data", "data", "--repair", cwd=tmp_path).returncode == 0
+    clean = rushes("verify", "--data", "data", "--json", cwd=tmp_path)
+    assert (clean.returncode, clean.stdout) == (0, "")
+    assert clean.stderr.endswith(" checked: no faults\n")
+
+
+def test_there_must_be_a_library(tmp_path: Path) -> None:
+    assert "There is no library" in failed(rushes("verify", "--data", "nowhere", cwd=tmp_path))
+
+
+# --- in a bucket ---
+
+
+@pytest.mark.xdist_group("ceph")
+async def test_a_bucket_is_proven_and_mended_like_a_folder(
+    on_disk: Made, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    bucket = f"{request.getfixturevalue('ceph').bucket()}/of/rushes"
+    assert rushes("move", "--data", "data", "--to", bucket, cwd=tmp_path).returncode == 0
+    told = on_disk.config.model_copy(update={"storage_url": bucket, "sweep_seconds": 0.001})
+    async with Studio.open(told) as studio:
+        assert await faults(studio) == []
+        await studio.blobs.delete(on_disk.first.last_frame)
+        await studio.blobs.delete(on_disk.first.sidecar)
+        await studio.blobs.delete(on_disk.second.video)
+        with studio.blobs.workspace() as folder:
+            (folder / "file").write_bytes(b"x")
+            await studio.blobs.put(VideoFiles(on_disk.account, ids.uuid()).video, folder / "file")
+        kinds = ["missing", "missing", "orphan", "sidecar"]
+        assert sorted(fault.fault for fault in await faults(studio)) == kinds
+        mended = await faults(studio, repair=True)
+        assert sorted((fault.fault, fault.mended) for fault in mended) == [
+            ("missing", False),
+            ("missing", True),
+            ("orphan", True),
+            ("sidecar", True),
+        ]
+        assert [fault.fault for fault in await faults(studio)] == ["missing"]

@@ -277,7 +277,8 @@ def _translated_copy() -> Iterator[None]:
 def _check_copy(copy: apsw.Connection, version: list[Row]) -> None:
     found = copy.execute("PRAGMA integrity_check(1)").fetchall()
     if found != [("ok",)]:
-        raise DamagedCopy(f"The database is damaged ({found[0][0]}); restore an earlier backup.")
+        where = str(found[0][0]).splitlines()[-1]
+        raise DamagedCopy(f"The database is damaged ({where}); restore an earlier backup.")
     if copy.execute(_VERSION).fetchall() != version:
         raise DamagedCopy("The copy came out otherwise than the database is; give the command again.")
 
