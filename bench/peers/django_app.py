@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import django
 from django.conf import settings
 
 from bench.peers import rows
 
+_URL = urlsplit(rows.database())
+_POSTGRES = {
+    "ENGINE": "django.db.backends.postgresql",
+    "NAME": _URL.path.removeprefix("/"),
+    "USER": _URL.username,
+    "HOST": dict(parse_qsl(_URL.query)).get("host", _URL.hostname),
+    "CONN_MAX_AGE": None,
+}
+_SQLITE = {
+    "ENGINE": "django.db.backends.sqlite3",
+    "NAME": rows.database(),
+    "CONN_MAX_AGE": None,
+    "OPTIONS": {"init_command": ";".join(rows.PRAGMAS)},
+}
+
 settings.configure(
     ALLOWED_HOSTS=["127.0.0.1"],
     ROOT_URLCONF="bench.peers.django_app",
     SECRET_KEY="not one",
     USE_TZ=True,
-    DATABASES={
-        "default": {
-            "ENGINE": "django.db.backends.sqlite3",
-            "NAME": rows.database(),
-            "CONN_MAX_AGE": None,
-            "OPTIONS": {"init_command": ";".join(rows.PRAGMAS)},
-        }
-    },
+    DATABASES={"default": _POSTGRES if _URL.scheme.startswith("postgres") else _SQLITE},
     INSTALLED_APPS=["rest_framework"],
     REST_FRAMEWORK={
         "DEFAULT_AUTHENTICATION_CLASSES": [],

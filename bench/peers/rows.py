@@ -74,6 +74,25 @@ async def copy(store: Store, account_id: str, to: Path, origin: str) -> None:
     half.rename(to)
 
 
+async def copy_beside(store: Store, account_id: str, url: str, origin: str) -> None:
+    """The same in a PostgreSQL database of its own at ``url``."""
+    import psycopg
+
+    names = ", ".join(f'"{name}"' for name in ("account_id", "created", *FIELDS))
+    with psycopg.connect(url) as connection, connection.cursor() as cursor:
+        cursor.execute(_TABLE.encode())
+        page = await VIDEOS.page(store, account_id, None, _BATCH)
+        while True:
+            with cursor.copy(f"COPY videos ({names}) FROM STDIN".encode()) as rows:
+                for facts in json.loads(wire.page(page.items, None, origin))["items"]:
+                    rows.write_row(_columns(account_id, facts))
+            if page.last is None:
+                break
+            page = await VIDEOS.page(store, account_id, page.last, _BATCH)
+        cursor.execute(_INDEX.encode())
+        cursor.execute("ANALYZE videos")
+
+
 def _columns(account_id: str, facts: dict[str, Any]) -> tuple[object, ...]:
     return (account_id, _milliseconds(facts["createdDate"]), *(facts[name] for name in FIELDS))
 
