@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -55,7 +55,7 @@ def numbers(file: Path) -> list[int]:
     with_log = apsw.Connection(str(file), apsw.SQLITE_OPEN_READONLY)
     rows = with_log.execute("SELECT value FROM server WHERE name LIKE 'n0%' ORDER BY name").fetchall()
     with_log.close()
-    return [int(value.split()[0]) for (value,) in rows]
+    return [int(str(value).split()[0]) for (value,) in rows]
 
 
 def backups(folder: Path) -> list[Path]:
@@ -187,8 +187,8 @@ def test_the_database_first_and_then_the_files(tmp_path: Path, database_first: b
 
     copy.mkdir()
     copy_files(made.data, copy)  # yesterday's
-    steps = [back_up, lambda: copy_files(made.data, copy)]
-    first, second = steps if database_first else reversed(steps)
+    steps: list[Callable[[], None]] = [back_up, lambda: copy_files(made.data, copy)]
+    first, second = steps if database_first else steps[::-1]
     first()
     asyncio.run(changed(made, asyncio.run(the_brought())))
     second()

@@ -64,7 +64,8 @@ async def rebuilt(made: Made) -> tuple[Counts, list[Outcome]]:
 
 
 async def known(rows: Store) -> dict[str, list[Any]]:
-    texts = {"ledger": LEDGER, "lineage": LINEAGE, "jobs": JOBS, **{kind: ITEMS.format(kind) for kind in Kind}}
+    items = {str(kind): ITEMS.format(kind) for kind in Kind}
+    texts = {"ledger": LEDGER, "lineage": LINEAGE, "jobs": JOBS, **items}
     return {name: await rows.rows(text) for name, text in texts.items()}
 
 

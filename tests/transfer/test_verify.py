@@ -27,6 +27,8 @@ from rushes.transfer.verify.items import Looker
 from tests.api.takes import ended
 from tests.cli.running import failed, rushes
 from tests.conftest import Server
+from tests.transfer.libraries import brought
+from tests.transfer.test_import import png
 from tests.transfer.worked import Made, database_like, faults, film, on_postgres
 
 pytestmark = pytest.mark.anyio
@@ -377,9 +379,8 @@ async def test_what_is_young_or_under_way_or_being_deleted_is_no_fault(on_disk: 
 async def test_an_item_whose_row_is_lost_is_told_and_kept(on_disk: Made) -> None:
     async with on_disk.studio() as studio:
         for table in ("search_pending", "lineage"):
-            await sql(f"DELETE FROM {table} WHERE id IN (SELECT id FROM videos WHERE file_id = :first)")(on_disk)(
-                studio
-            )
+            gone = f"DELETE FROM {table} WHERE id IN (SELECT id FROM videos WHERE file_id = :first)"
+            await sql(gone)(on_disk)(studio)
         await sql("DELETE FROM videos WHERE file_id = :first")(on_disk)(studio)
         for name in on_disk.first.all:
             os.utime(on_disk.path(name), (LONG_AGO, LONG_AGO))
@@ -387,6 +388,14 @@ async def test_an_item_whose_row_is_lost_is_told_and_kept(on_disk: Made) -> None
         found = await faults(studio, repair=True)
         assert [fault.fault for fault in found] == ["unlisted", "job", "feed"]
         assert files(on_disk) == before
+        # What its remedy says:
+        out = on_disk.data.parent / "x.mp4"
+        shutil.copy(on_disk.path(on_disk.first.video), out)
+        shutil.copy(on_disk.path(on_disk.first.sidecar), out.with_suffix(".json"))
+        [back] = await brought(studio, out)
+        assert back.item_id == json.loads(out.with_suffix(".json").read_text())["item"]["id"]
+        assert await VIDEOS.id_of(studio.store, on_disk.account, on_disk.first.file_id) == back.item_id
+        assert "unlisted" not in [fault.fault for fault in await faults(studio)]
 
 
 async def test_what_looks_wrong_and_has_gone_meanwhile_is_no_fault(on_disk: Made) -> None:
@@ -408,6 +417,7 @@ async def test_what_looks_wrong_and_has_gone_meanwhile_is_no_fault(on_disk: Made
 
 
 def test_a_library_in_use_gives_no_false_alarm(server: Server) -> None:
+    picture = png(server.data.parent / "fox.png").read_bytes()
     told = {"RUSHES_DATABASE_URL": server.database_url or ""}
     folder, key = server.data.parent, server.key()
     stop = threading.Event()
@@ -419,7 +429,7 @@ def test_a_library_in_use_gives_no_false_alarm(server: Server) -> None:
                 job = api.post("/aistudio/images", json={"prompt": f"a fox {count}"}).json()["data"]["jobId"]
                 told = {"fileName": "fox.png", "contentType": "image/png"}
                 link = api.post("/media/generateurl", json=told).json()["data"]["signedUrl"]
-                httpx2.put(link, content=PNG, headers={"content-type": "image/png"}).raise_for_status()
+                httpx2.put(link, content=picture, headers={"content-type": "image/png"}).raise_for_status()
                 assert ended(api, job)["data"]["status"] == "completed"
                 [item] = api.get("/aistudio/images").json()["items"]
                 assert api.delete(f"/aistudio/images/{item['id']}").status_code < 300

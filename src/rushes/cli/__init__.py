@@ -46,9 +46,7 @@ COMMANDS = {
     "import": Entry("importing", "import_files", "Bring videos and images of one's own into the library.", LIBRARY),
     "export": Entry("exporting", "export", "Write the library into a folder that needs no server.", LIBRARY),
     "move": Entry("moving", "move", "Take the library to another database, another storage, or both.", LIBRARY),
-    "verify": Entry(
-        "verifying", "verify", "Prove that every file and row of the library is as it must be.", LIBRARY
-    ),
+    "verify": Entry("verifying", "verify", "Prove that every file and row of the library is as it must be.", LIBRARY),
     "rebuild": Entry("rebuilding", "rebuild", "Make a lost database anew from the files alone.", LIBRARY),
     "backup": Entry("backup", "backup", "Copy the database while it is in use.", LIBRARY),
     "serve": Entry("serving", "serve", "Serve the API, with one worker beside it.", SERVE),
