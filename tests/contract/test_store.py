@@ -241,11 +241,26 @@ async def test_tasks_that_migrate_at_once_do_it_once(tmp_path: Path, database_ur
     assert sorted(map(len, applied))[:3] == [0, 0, 0]
 
 
+async def test_a_database_of_a_newer_rushes_that_only_added_to_it_is_shared(
+    database: Store, tmp_path: Path, database_url: str | None
+) -> None:
+    await of_a_newer_release(database, serves=list(migrations(database.engine))[-1].number)
+    other = await store.open(tmp_path, database_url)
+    await other.close()
+
+
+async def of_a_newer_release(database: Store, serves: int) -> None:
+    """As one leaves it that has a migration more, and can be shared with a release that knows so many."""
+    async with database.write() as tx:
+        await tx.rows(
+            "INSERT INTO migrations (number, name, applied, serves) VALUES (9999, 'later', 0, :serves)", serves=serves
+        )
+
+
 async def test_a_database_of_a_newer_rushes_is_left_alone(
     database: Store, tmp_path: Path, database_url: str | None
 ) -> None:
-    async with database.write() as tx:
-        await tx.rows("INSERT INTO migrations (number, name, applied) VALUES (9999, 'later', 0)")
+    await of_a_newer_release(database, serves=9999)
     with pytest.raises(StoreTooNew, match="9999") as caught:
         await store.open(tmp_path, database_url)
     assert "newer Rushes" in caught.value.sentence

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from importlib import resources
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,9 +16,16 @@ from rushes.errors import StoreTooNew
 if TYPE_CHECKING:
     from rushes.store import Store, Transaction
 
+SERVES = 14
+"""A release that knows the migrations up to this one can work on a database that has all of ours: what came since is
+only added. So processes of two releases can share a database, whichever starts again meanwhile.
+"""
 _TABLE = (
     "CREATE TABLE IF NOT EXISTS migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL, applied BIGINT NOT NULL)"
 )
+
+
+_NOTE_SERVES = "UPDATE migrations SET serves = :serves WHERE number = (SELECT max(number) FROM migrations)"
 
 
 class Migration(NamedTuple):
@@ -54,11 +62,21 @@ async def migrate(store: Store) -> list[str]:
         await tx.rows(_TABLE)
         done = {row[0] for row in await tx.rows("SELECT number FROM migrations")}
         if done and max(done) > known[-1].number:
+            if await _serves(tx) <= known[-1].number:
+                return []
             raise StoreTooNew(
                 f"The database is at version {max(done)} and this Rushes knows {known[-1].number}; "
                 "install the newer Rushes that wrote it."
             )
-        return [await _apply(tx, migration) for migration in known if migration.number not in done]
+        applied = [await _apply(tx, migration) for migration in known if migration.number not in done]
+        if applied:
+            await tx.rows(_NOTE_SERVES, serves=SERVES)
+        return applied
+
+
+async def _serves(tx: Transaction) -> int:
+    [(serves,)] = await tx.rows("SELECT serves FROM migrations ORDER BY number DESC LIMIT 1")
+    return sys.maxsize if serves is None else int(serves)
 
 
 async def _apply(tx: Transaction, migration: Migration) -> str:
