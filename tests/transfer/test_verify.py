@@ -12,21 +12,25 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import httpx2
 import pytest
 
 from rushes import ids, wire
 from rushes.model import Kind, VideoFiles
-from rushes.store import trash
+from rushes.store import Store, indexed, trash
+from rushes.store import verify as store_verify
 from rushes.store.library import VIDEOS
 from rushes.store.verify import ItemRow
 from rushes.studio import Studio
+from rushes.transfer.verify import accounts as books
 from rushes.transfer.verify.items import Looker
 from tests.api.takes import ended
 from tests.cli.running import failed, rushes
 from tests.conftest import Server
+from tests.contract.samples import NOON, new_account, video
 from tests.transfer.libraries import brought
 from tests.transfer.test_import import png
 from tests.transfer.worked import Made, database_like, faults, film, on_postgres
@@ -357,6 +361,35 @@ async def test_a_job_whose_item_has_gone_is_told(on_disk: Made) -> None:
     async with on_disk.studio() as studio:
         await sql("UPDATE images SET job_id = NULL")(on_disk)(studio)
         assert [fault.fault for fault in await faults(studio)] == ["sidecar", "job"]
+
+
+async def test_long_lists_are_checked_to_their_end(database: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In pages that end anywhere, and where the index is cut into chunks."""
+    for module, name, size in ((books, "_PAGE", 7), (indexed, "_STRETCH", 50), (store_verify, "_PAGE", 9)):
+        monkeypatch.setattr(module, name, size)
+    owner = await new_account(database)
+    many = [video(owner, id=ids.item_id(NOON + n), file_id=ids.uuid(), created=NOON + n) for n in range(600)]
+    for start in range(0, 600, 100):
+        async with database.write() as tx:
+            for each in many[start : start + 100]:
+                await VIDEOS.add(tx, each)
+    async with database.write() as tx:
+        for each in many[::20]:
+            await VIDEOS.remove(tx, owner, each.id)
+    assert len(await database.rows("SELECT 1 FROM search_members")) > 400
+
+    async def found(*, repair: bool = False) -> list[str]:
+        book = books.Books(cast("Studio", SimpleNamespace(store=database)), repair)
+        return [fault.fault for part in (book.feeds(), book.index(), book.lineage()) async for fault in part]
+
+    assert await found() == []
+    spoil = "DELETE FROM search_members WHERE id IN (:one, :other)"
+    revisions = "UPDATE tombstones SET item_id = :alive WHERE item_id = :gone"
+    async with database.write() as tx:
+        await tx.rows(spoil, one=many[101].id, other=many[333].id)
+        await tx.rows(revisions, alive=many[599].id, gone=many[580].id)
+    assert await found(repair=True) == ["feed", "search", "search"]
+    assert await found() == ["feed"]
 
 
 # --- what is no fault ---
