@@ -148,6 +148,11 @@ def test_a_body_may_take_longer_than_a_head(strict: Server) -> None:
         assert ask(connection, body[9:]) == 200
 
 
+def test_a_body_that_stops_coming_is_408(strict: Server) -> None:
+    key = b"Authorization: %s\r\n" % strict.key().encode()
+    assert refusal(sent(strict, POST + key + b"Content-Length: 9\r\n\r\n{")) == TIMEOUT
+
+
 def test_two_hundred_who_drip_keep_nobody_waiting(strict: Server) -> None:
     with contextlib.ExitStack() as stack:
         slow = [stack.enter_context(sockets.connect(strict)) for _ in range(200)]

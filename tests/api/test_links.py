@@ -93,5 +93,18 @@ def test_a_hostile_host_cannot_break_the_json(sqlite_take: Take, name: bytes, va
     }
 
 
+@pytest.mark.parametrize("value", HOSTILE)
+def test_a_hostile_host_cannot_break_the_page(sqlite_take: Take, value: bytes) -> None:
+    page, document = (sockets.ask(sqlite_take.server, path, b"Host: " + value) for path in (b"/docs", b"/openapi.json"))
+    assert page.status == document.status
+    if page.status == 400:
+        return
+    assert page.status == 200
+    [told] = json.loads(document.body)["servers"]
+    assert re.fullmatch(r"https?://[\w.:\[\]-]+", told["url"], re.ASCII)
+    assert f"The base URL is <code>{told['url']}{V1}</code>".encode() in page.body
+    assert b"<script" not in page.body
+
+
 def test_without_a_host_links_start_with_the_address_that_was_reached(sqlite_take: Take) -> None:
     assert links(sqlite_take) == {sqlite_take.server.url}

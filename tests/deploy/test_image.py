@@ -66,6 +66,14 @@ def test_the_recipe_installs_extras_that_there_are_at_the_versions_that_are_test
     assert "--no-deps" in installs[1]
 
 
+def test_each_dependency_has_one_version() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = [*project["dependencies"], *(each for extra in project["optional-dependencies"].values() for each in extra)]
+    names = {re.split(r"[\[ ]", each)[0].lower() for each in asked} - {"rushes"}
+    pinned = re.findall(r"^([\w.-]+)==\S+$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+    assert names - {name.replace("_", "-").lower() for name in pinned} == set()
+
+
 def test_what_is_copied_is_there_and_nothing_else_reaches_the_builder() -> None:
     copied = {name for step in steps("COPY") if not step.startswith("--from") for name in step.split()[:-1]}
     lines = [line for line in IGNORED.read_text().splitlines() if line and not line.startswith("#")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
@@ -93,6 +94,18 @@ def test_a_failure_is_told_tried_again_and_dismissed(sqlite_server: Server, visi
     with page.expect_response(f"**{V1}/aistudio/jobs?state=failed*"):
         page.reload()
     expect(page.locator("#work")).to_be_hidden()
+    assert page.evaluate("window.hacked") is None
+
+
+def test_what_a_provider_said_is_text_and_nothing_else(sqlite_server: Server, visit: Visit) -> None:
+    key = account(sqlite_server)
+    job_id = submit(sqlite_server, key, f"{PROMPT} [sandbox: fail]", "image")
+    wait_until(lambda: state(sqlite_server, key, job_id) == JobState.FAILED, 20, "the failure")
+    with sqlite3.connect(sqlite_server.data / "rushes.db") as database:
+        database.execute("UPDATE jobs SET error_message = ? WHERE id = ?", (SCRIPT, job_id))
+    page = visit(sqlite_server, key)
+    expect(cards(page)).to_contain_text(SCRIPT)
+    assert page.locator("#work img[src=x], #work script").count() == 0
     assert page.evaluate("window.hacked") is None
 
 
