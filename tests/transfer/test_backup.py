@@ -90,6 +90,24 @@ def test_all_that_was_committed_before_is_in_a_copy_made_under_writes(data: Path
     copy.close()
 
 
+def test_a_long_copy_is_of_one_moment_and_does_not_begin_anew(data: Path, tmp_path: Path) -> None:
+    writer = apsw.Connection(str(data / "rushes.db"))
+    writer.execute("INSERT INTO server (name, value) VALUES ('long', :text)", {"text": "x" * 50_000_000})
+    steps: list[int] = []
+
+    def commit(done: int, of: int) -> None:
+        steps.append(done)
+        assert len(steps) < 100, "it begins anew with each commit"
+        writer.execute("INSERT INTO server (name, value) VALUES (:name, '0')", {"name": f"n{len(steps):09}"})
+
+    store.copy(data, tmp_path / "copy.db", commit)
+    writer.close()
+    assert len(steps) > 4
+    assert steps == sorted(steps)
+    assert numbers(tmp_path / "copy.db") == []
+    assert len(numbers(data / "rushes.db")) == len(steps)
+
+
 def test_a_copy_is_a_library(data: Path, tmp_path: Path) -> None:
     assert rushes("backup", "copies", "--data", "data", cwd=tmp_path).returncode == 0
     (tmp_path / "new").mkdir()

@@ -29,7 +29,7 @@ ORIGIN = "http://a.example"
 IMAGES = "seedream3.0"
 ROUTES: dict[str, Any] = {
     MODEL: {"provider": SCRIPTED, "dollars": "0.5"},
-    IMAGES: {"provider": "sandbox"},
+    IMAGES: {"provider": "sandbox", "sizes": {"1:1": (64, 64)}},
 }
 
 
