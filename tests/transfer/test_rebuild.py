@@ -117,10 +117,13 @@ async def test_what_cannot_come_back_is_told_and_left(lost: Made) -> None:
     assert lost.path(lost.second.video).exists()
 
 
-async def test_a_sidecar_in_two_places_makes_one_item(lost: Made) -> None:
+@pytest.mark.parametrize("item", [{}, {"id": "20260501120000000aaaaaaaaaaaaaaaa"}], ids=["item", "job"])
+async def test_two_files_of_one_item_or_job_make_one_item(lost: Made, item: dict[str, str]) -> None:
+    """As an attempt that lost its job to another may have left them."""
     told = json.loads(lost.path(lost.first.sidecar).read_text())
     twin = VideoFiles(lost.account, ids.uuid())
-    lost.path(twin.sidecar).write_text(wire.dumps({**told, "fileId": twin.file_id}))
+    spoilt = {**told, "fileId": twin.file_id, "item": {**told["item"], **item}}
+    lost.path(twin.sidecar).write_text(wire.dumps(spoilt))
     shutil.copy(lost.path(lost.first.video), lost.path(twin.video))
     counts, outcomes = await rebuilt(lost)
     assert counts.items == 4

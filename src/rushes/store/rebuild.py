@@ -98,10 +98,12 @@ async def add(tx: Transaction, some: Sequence[Restored], number: int) -> None:
     await _spend(tx, made, {each.job.id: each.item.created for each in some if each.job})
 
 
-async def taken(tx: Transaction, account_id: str, kind: Kind, item_ids: Sequence[str]) -> set[str]:
-    """Which of at most 256 ids items of that account have already."""
-    text = f"SELECT id FROM {kind}s WHERE account_id = :account_id AND id IN ({{}})"  # noqa: S608
-    return {row[0] for row in await many.among(tx, text, item_ids, account_id=account_id)}
+async def is_there(tx: Transaction, item: Item) -> bool:
+    """Whether an item of its id, or one of its job, has come back already."""
+    text = f"SELECT 1 FROM {item.request.kind}s WHERE account_id = :account_id AND id = :id"  # noqa: S608
+    if await tx.rows(text, account_id=item.account_id, id=item.id):
+        return True
+    return bool(item.job_id and await tx.rows("SELECT 1 FROM jobs WHERE id = :id", id=item.job_id))
 
 
 async def add_uploads(tx: Transaction, some: Sequence[Upload]) -> None:

@@ -185,18 +185,20 @@ class _Rebuild:
 
     async def _new(self, found: list[tuple[Restored, str]], told: list[Outcome]) -> list[Restored]:
         """Those that are told of for the first time: an attempt that lost its job may have left all of its files."""
-        new: dict[tuple[str, str], Restored] = {}
+        new: list[Restored] = []
+        seen: set[tuple[str, str]] = set()
         for restored, account in found:
             item = restored.item
+            names = {(item.account_id, item.id), *([("job", item.job_id)] if item.job_id else [])}
             if item.account_id not in self.accounts:
                 self.accounts[item.account_id] = await rebuild.add_account(self.tx, item.account_id, account)
-            is_known = await rebuild.taken(self.tx, item.account_id, item.request.kind, [item.id])
-            if is_known or (item.account_id, item.id) in new:
+            if names & seen or await rebuild.is_there(self.tx, item):
                 sentence = "Another file tells of the same item; this one was left as it is."
                 told.append(Outcome(TWICE, item.id, item.files.sidecar, sentence))
             else:
-                new[item.account_id, item.id] = restored
-        return list(new.values())
+                seen |= names
+                new.append(restored)
+        return new
 
     async def uploads(self) -> None:
         """Bring back what was uploaded, so that links to it are answered."""
