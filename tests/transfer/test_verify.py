@@ -300,6 +300,11 @@ ROWS = {
     "a charge twice, later": RowCase(another_line("created + 1"), ["charge"], mends=False),
     "a wrong charge": RowCase(sql(f"UPDATE ledger SET amount = amount + 1 WHERE {_ONE}"), ["charge"], mends=False),
     "a charge of no job": RowCase(another_line(job="'nothing'"), ["charge"], mends=False),
+    "an item of a job that is cleaned": RowCase(
+        sql("UPDATE jobs SET state = 'cleaned' WHERE id = (SELECT job_id FROM videos WHERE file_id = :first)"),
+        ["job"],
+        mends=False,
+    ),
     "spent": RowCase(sql("UPDATE accounts SET spent = spent + 5 WHERE id = :account"), ["counter"], mends=True),
     "held": RowCase(sql("UPDATE accounts SET held = 0 WHERE id = :account"), ["counter"], mends=True),
     "under way": RowCase(sql("UPDATE accounts SET under_way = 7 WHERE id = :account"), ["counter"], mends=True),

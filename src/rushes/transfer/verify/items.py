@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 from rushes import media, wire
 from rushes.blobs.sums import digest
 from rushes.errors import Unreadable
-from rushes.model import FILES, Files, Image, ImageRequest, Item, Job, Kind, Request, Video, VideoRequest
+from rushes.model import FILES, Files, Image, ImageRequest, Item, Job, JobState, Kind, Request, Video, VideoRequest
 from rushes.store import verify
 from rushes.store.verify import ItemRow
 from rushes.studio import Studio
-from rushes.transfer.verify.faults import DAMAGED, FACTS, HASH, MISSING, REPAIR, SIDECAR, SIZE, Fault
+from rushes.transfer.verify.faults import DAMAGED, FACTS, HASH, JOB, MISSING, REPAIR, SIDECAR, SIZE, Fault
 
 LOCAL = {
     "url": "video.mp4",
@@ -34,7 +34,6 @@ LOCAL = {
 _LONGEST_SIDECAR = 2**20
 _SAME_SECONDS = 0.35
 """What a header, and a length told to the second, may be off."""
-_STILL = "make it anew from the MP4: " + REPAIR
 
 
 class Facts(NamedTuple):
@@ -97,6 +96,9 @@ class Looker:
         look = Look(kind, row)
         look.told = await self.sidecar(look)
         look.job = await verify.job(self.studio.store, row.job_id) if row.job_id else None
+        if look.job and look.job.state is not JobState.COMPLETED:
+            what = f"the item is there, and its job is {look.job.state}"
+            look.add(JOB, what, "restore a backup of the database, or delete the item")
         for link, name in look.files.links.items():
             await self._file(look, link, name, folder, sizes or {})
         await self._facts(look, folder)
