@@ -108,8 +108,8 @@ def report(weights: Mapping[str, Weights]) -> str:
 
 
 def simulate(jobs_a_second: float, cores: int, core_seconds: float, jobs: int = 200_000) -> tuple[float, float]:
-    """How long a job waits for a core, in seconds: the median and the 99th percentile. They come as they like (Poisson),
-    and what each takes varies as lengths and sizes do (log-normal, as wide as its mean).
+    """How long a job waits for a core, in seconds: the median and the 99th percentile. They come as they like
+    (Poisson), and what each takes varies as lengths and sizes do (log-normal, as wide as its mean).
     """
     chance, free, waits, now = random.Random(1), [0.0] * cores, [], 0.0
     spread = math.sqrt(math.log(2))

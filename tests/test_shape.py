@@ -30,7 +30,7 @@ FORBIDDEN: dict[str, set[str]] = {
     "blobs": {"store", "media", "providers"} | ABOVE,
     "media": {"store", "blobs", "providers"} | ABOVE,
     "providers": {"store", "blobs", "media"} | ABOVE,
-    **dict.fromkeys(("providers.sandbox", "providers.diffusers"), {"store", "blobs"} | ABOVE),
+    **dict.fromkeys(("providers.sandbox", "providers.diffusers", "providers.pictures"), {"store", "blobs"} | ABOVE),
     "api": {"providers", "media", "work", "serve", "cli", "client", "transfer"},
     "work": {"api", "serve", "cli", "client", "transfer"},
     "studio": {"api", "work", "serve", "cli", "client", "transfer"},
@@ -51,7 +51,7 @@ ALLOWED: dict[str, set[str]] = {
     "providers": WORDS | {"providers"},
     "providers.vendor": WORDS | {"providers", "fetch", "logs", "tracing"},
     "providers.routes": WORDS | {"providers", "config"},
-    **dict.fromkeys(("providers.sandbox", "providers.diffusers"), WORDS | {"providers", "media"}),
+    **dict.fromkeys(("providers.sandbox", "providers.diffusers", "providers.pictures"), WORDS | {"providers", "media"}),
     "client": WORDS | {"wire", "client"},
     "transfer": WORDS | {"transfer", "studio", "store", "blobs", "media", "wire", "config", "fetch", "client"},
 }

@@ -43,17 +43,22 @@ def _formatter(form: Form) -> ProcessorFormatter:
 def _line(logger: object, method: str, event: MutableMapping[str, Any]) -> str:
     """Time, level and origin, what happened, what it is about."""
     about = " ".join(f"{name}={_word(value)}" for name, value in event.items() if name not in _HEAD)
-    line = f"{event['timestamp']} {event['level'].upper()} {event['logger']}: {event['event']}"
+    line = f"{event['timestamp']} {event['level'].upper()} {event['logger']}: {_shown(event['event'])}"
     return "\n".join(filter(None, [f"{line} [{about}]" if about else line, event.get("exception")]))
 
 
+def _shown(text: str) -> str:
+    """On one line, and without what a terminal would obey: a stranger may have a part in it."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
 def _word(value: object) -> str:
-    text = str(value)
+    text = _shown(str(value))
     return text if text and not re.search(r'[\s"\[\]=]', text) else json.dumps(text, ensure_ascii=False)
 
 
 def _json(event: object, **options: Any) -> str:
-    return json.dumps(event, ensure_ascii=False, default=str)
+    return json.dumps(event, default=str)
 
 
 def about(**what: object) -> None:

@@ -6,6 +6,8 @@ import contextlib
 import os
 import random
 import signal
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -77,11 +79,11 @@ class Site:
             program.log.close()
 
     @contextlib.contextmanager
-    def killing(self) -> Iterator[None]:
-        """Kill something at random, again and again, until the block ends."""
+    def killing(self, most: int) -> Iterator[None]:
+        """Kill something at random, again and again, until the block ends, or it has been done so often."""
         seed, stop = random.randrange(2**32), threading.Event()
         print(f"seed {seed}")
-        killer = threading.Thread(target=self._kill_at_random, args=(stop, random.Random(seed)))
+        killer = threading.Thread(target=self._kill_at_random, args=(most, stop, random.Random(seed)))
         killer.start()
         try:
             yield
@@ -90,10 +92,10 @@ class Site:
             killer.join()
         assert not self.failures
 
-    def _kill_at_random(self, stop: threading.Event, dice: random.Random) -> None:
+    def _kill_at_random(self, most: int, stop: threading.Event, dice: random.Random) -> None:
         victims: list[Program | str] = [*self.programs, *self.others]
         try:
-            while not stop.wait(dice.uniform(0.3, 1.5)):
+            while self.kills.total() < most and not stop.wait(dice.uniform(0.3, 1.5)):
                 victim = dice.choice(victims)
                 if isinstance(victim, str):
                     self.others[victim]()
@@ -153,6 +155,16 @@ async def check(site: Site, studio: Studio, key: str, accepted: list[str]) -> No
     await _check_submissions(studio, site.folder / "submissions")
     await check_files(studio)
     await _check_books(studio)
+    verified(site)
+
+
+def verified(site: Site) -> None:
+    """``rushes verify`` finds nothing."""
+    command = [sys.executable, "-m", "rushes", "verify"]
+    settings = {**os.environ, **site.settings}
+    told = subprocess.run(command, env=settings, capture_output=True, text=True, check=False, timeout=SECONDS)
+    assert told.returncode == 0, told.stdout + told.stderr
+    print(told.stderr or told.stdout)
 
 
 async def told(studio: Studio, site: Site) -> str:

@@ -16,8 +16,8 @@ from tests.conftest import wait_until
 from tests.servers.ceph import Ceph
 from tests.servers.postgres import Postgres, folder
 
-JOBS, KILLS = 200, 12
-MANY = 1000
+JOBS, KILLS = 200, 16
+MANY, MANY_KILLS = 1000, 40
 
 pytestmark = [pytest.mark.timeout(400), pytest.mark.anyio]
 
@@ -27,7 +27,7 @@ async def test_whatever_is_killed_every_job_ends_once_and_files_match_rows(
 ) -> None:
     site = Site(tmp_path, database_url)
     async with Studio.open(config.load(data=tmp_path / "data", database_url=database_url)) as studio:
-        await _survives(site, studio, JOBS)
+        await _survives(site, studio, JOBS, KILLS)
 
 
 @pytest.fixture
@@ -57,17 +57,17 @@ async def test_the_same_where_the_database_and_the_store_are_killed_too(
     others = {"postgres": kill_the_database, "store": kill_the_store}
     site = Site(tmp_path, url, others, RUSHES_STORAGE_URL=storage)
     async with Studio.open(config.load(data=tmp_path / "data", database_url=url, storage_url=storage)) as studio:
-        await _survives(site, studio, MANY)
+        await _survives(site, studio, MANY, MANY_KILLS)
     assert site.kills["postgres"]
     assert site.kills["store"]
 
 
-async def _survives(site: Site, studio: Studio, jobs: int) -> None:
+async def _survives(site: Site, studio: Studio, jobs: int, kills: int) -> None:
     key = await studio.create_key("default", "")
     with site.running():
-        with site.killing():
+        with site.killing(kills):
             accepted = submit_all(site, key, jobs)
-            wait_until(lambda: site.kills.total() >= KILLS or bool(site.failures), SECONDS, "enough kills")
+            wait_until(lambda: site.kills.total() >= kills or bool(site.failures), SECONDS, "enough kills")
         await all_ended(studio)
         await check(site, studio, key, accepted)
     assert site.kills["serve"]

@@ -8,11 +8,12 @@ import pytest
 
 from tests.acceptance.soak import soak
 
-SECONDS = 36
+SECONDS = 30
 
 
 @pytest.mark.timeout(300)
-def test_memory_and_open_files_stay_as_they_are_under_traffic(tmp_path: Path, database_url: str | None) -> None:
+@pytest.mark.parametrize("engine", ["postgres"], indirect=True)
+def test_memory_and_open_files_stay_as_they_are_under_traffic(tmp_path: Path, database_url: str) -> None:
     seen, made = soak(tmp_path, SECONDS, database_url)
     assert made > 20
     assert set(seen) == {"parent", "api 1", "api 2", "worker"}

@@ -147,6 +147,11 @@ def test_a_provider_that_cannot_be_imported_is_told_by_the_worker_too(data: Path
     assert "no.such.module:Provider" in failed(rushes("worker", "--data", str(data), cwd=data.parent))
 
 
+def test_what_it_keeps_is_for_its_own_user_alone(data: Path) -> None:
+    with serving(data, None, "--no-worker"):
+        assert data.stat().st_mode & 0o777 == 0o700
+
+
 # --- processes ---
 
 

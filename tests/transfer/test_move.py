@@ -19,11 +19,11 @@ import pytest
 from rushes import config, ids, store
 from rushes.blobs import Blobs
 from rushes.errors import DamagedCopy, StartError
-from rushes.model import Kind, VideoRequest
+from rushes.model import ImageFiles, Kind, VideoFiles, VideoRequest, result_name
 from rushes.store import Store, tables
 from rushes.store.library import VIDEOS
 from rushes.studio import Studio
-from rushes.transfer.move import Carried, carry_files, carry_rows
+from rushes.transfer.move import PREFIXES, Carried, carry_files, carry_rows
 from tests.api.takes import VIDEOS as PATH
 from tests.api.takes import completed, submit
 from tests.cli.running import failed, rushes
@@ -83,6 +83,12 @@ async def test_no_table_and_no_key_of_one_is_forgotten(database: Store) -> None:
         # What is no key would let rows with the same values be passed over.
         twice = f"SELECT 1 FROM {table} GROUP BY {', '.join(key)} HAVING count(*) > 1"
         assert await database.rows(twice) == []
+
+
+def test_no_place_of_files_is_forgotten() -> None:
+    video, image = VideoFiles("account", "file"), ImageFiles("account", "file")
+    names = {*video.all, *video.inputs, *image.all, *image.inputs, result_name("account", "job")}
+    assert {name.split("/")[0] for name in names} | {"uploads"} == set(PREFIXES)
 
 
 @pytest.mark.parametrize("here", ["sqlite", "postgres"])

@@ -41,6 +41,7 @@ class Workspaces:
 
     def _open(self) -> None:
         try:
+            self._root.parent.mkdir(0o700, parents=True, exist_ok=True)  # its database holds secrets
             self._work.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=self._work):
                 pass

@@ -9,16 +9,30 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
+from rushes.errors import InputNotAnImage, ProviderUnreachable, Unavailable, Unreadable
+from rushes.media.isolate import isolated
+
+_SECONDS = 60.0
 _MARKS = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp"}
 
 
 async def cover(picture: Path, width: int, height: int) -> bytes:
-    """A checked picture as a PNG of that size, scaled and cut at its middle to cover it (contract B6)."""
-    return await asyncio.to_thread(_cover, picture, width, height)
+    """A checked picture as a PNG of that size, scaled and cut at its middle to cover it (contract B6).
+
+    Raises:
+        InputNotAnImage: it is none after all, or takes too much to read. ProviderUnreachable: nothing was sent yet.
+    """
+    try:
+        return await isolated(covering, picture, width, height, seconds=_SECONDS)
+    except Unreadable as error:
+        raise InputNotAnImage(f"The image cannot be used: {error.sentence}") from error
+    except Unavailable as error:
+        raise ProviderUnreachable(error.sentence) from error
 
 
-def _cover(picture: Path, width: int, height: int) -> bytes:
-    with Image.open(picture) as opened:
+def covering(picture: Path, width: int, height: int) -> bytes:
+    """The same; for :func:`rushes.media.isolate.isolated`, as its stranger's pixels may be many."""
+    with Image.open(picture, formats=("PNG", "JPEG", "WEBP")) as opened:
         upright = ImageOps.exif_transpose(opened).convert("RGB")
         if upright.size != (width, height):
             upright = ImageOps.fit(upright, (width, height), Image.Resampling.LANCZOS)

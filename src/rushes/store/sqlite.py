@@ -62,7 +62,7 @@ class Sqlite:
         """Open the file, making it (and its folder) when it is not there."""
         _refuse_old_library()
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(0o700, parents=True, exist_ok=True)
             writer = _connection(path)
             return cls(_connection(path, apsw.SQLITE_OPEN_NOMUTEX), writer, _connection(path))
         except (OSError, apsw.Error) as error:

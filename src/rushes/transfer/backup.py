@@ -30,6 +30,7 @@ def backup(data: Path, folder: Path, keep: int | None, on_pages: Callable[[int, 
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _tidy(folder)
+        part.touch(0o600)
         store.copy(data, part, on_pages)
         _sync(part)
         part.rename(final)

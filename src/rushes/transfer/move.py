@@ -17,7 +17,7 @@ from rushes.blobs import Blobs
 from rushes.errors import DamagedCopy, StartError
 from rushes.store import Store, tables
 
-PREFIXES = ("images", "results", "sidecars", "uploads", "videos")
+PREFIXES = ("images", "inputs", "results", "sidecars", "uploads", "videos")
 """Where the library's files are."""
 _AT_ONCE = 8
 

@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 
 _LONGEST_PAUSE = 600.0
 _BATCH = 500
+_UNKNOWN_MS = 7 * 24 * 3600 * 1000
 
 
 async def sweep(studio: Studio) -> int:
@@ -52,8 +53,15 @@ async def _sweep_results(studio: Studio) -> None:
             continue
         _, account_id, job_id = name.split("/")
         job = await jobs.get(studio.store, account_id, job_id)
-        if job is None or (job.state.ended and job.state is not JobState.FAILED):
+        done = job is not None and job.state.ended and job.state is not JobState.FAILED
+        if done or (job is None and await _old(studio, name)):
             await studio.blobs.delete(name)
+
+
+async def _old(studio: Studio, name: str) -> bool:
+    """Whether nobody has come for it in a while: a database restored from a backup may not know its job any more."""
+    blob = await studio.blobs.stat(name)
+    return blob is not None and blob.modified * 1000 < await studio.now() - _UNKNOWN_MS
 
 
 async def _in_batches(studio: Studio, act: Callable[[Transaction, int], Awaitable[int]]) -> None:
