@@ -202,7 +202,7 @@ def test_a_database_that_is_cut_off_for_half_a_minute_is_told_of_and_nothing_is_
         assert not failures
         assert set(seen) <= {200, 503}
         assert seen[503]
-        assert slowest[0] < 40
+        assert slowest[0] < 60
         for job_id in running:
             completed(api, job_id)
         assert len(api.get(VIDEOS).json()["items"]) == 3
