@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import httpx2
+import hypothesis
 import psycopg
 import pytest
 
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 
 V1 = "/pictoryapis/v1"
 ENGINES = ("sqlite", "postgres")
+# How long an example takes is the machine's business, which may be busy with another.
+hypothesis.settings.register_profile("busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("busy")
+
 START_SECONDS = 60
 
 
