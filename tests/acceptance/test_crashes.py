@@ -17,7 +17,7 @@ from tests.servers.ceph import Ceph
 from tests.servers.postgres import Postgres, folder
 
 JOBS, KILLS = 200, 16
-MANY, MANY_KILLS = 1000, 40
+MANY, MANY_KILLS = 1000, 28
 
 pytestmark = [pytest.mark.timeout(400), pytest.mark.anyio]
 

@@ -161,7 +161,7 @@ def test_reads_are_logged_only_where_that_is_wanted_and_never_a_query(tmp_path: 
 def test_a_stranger_writes_no_lines_of_his_own(server: Server) -> None:
     forged = b"/x%0a2026-11-25T00:00:00Z%20INFO%20rushes.studio:%20job%20forged%1b[31m%c2%9b%e2%80%ae"
     sockets.ask(server, forged, b"Host: a", b"Content-Length: 0", method=b"POST")
-    [log] = server.data.parent.glob("serve-*.log")
+    log = server.data.parent / f"serve-{server.url.rpartition(':')[2]}.log"
     wait_until(lambda: "job forged" in log.read_text(), what="the line")
     [line] = [line for line in log.read_text().split("\n") if "job forged" in line]
     assert "POST /x\\n2026" in line

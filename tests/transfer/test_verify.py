@@ -8,7 +8,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,7 +30,7 @@ from rushes.transfer.verify.faults import Fault
 from rushes.transfer.verify.items import Looker
 from tests.api.takes import ended
 from tests.cli.running import failed, rushes
-from tests.conftest import Server
+from tests.conftest import Server, serving
 from tests.contract.samples import NOON, new_account, video
 from tests.transfer.libraries import brought
 from tests.transfer.test_import import png
@@ -457,7 +457,15 @@ async def test_what_looks_wrong_and_has_gone_meanwhile_is_no_fault(on_disk: Made
             assert await faults(studio) == []
 
 
-def test_a_library_in_use_gives_no_false_alarm(server: Server) -> None:
+@pytest.fixture
+def lively(tmp_path: Path, database_url: str | None) -> Iterator[Server]:
+    """A server that nobody else puts anything into."""
+    with serving(tmp_path / "data", database_url) as server:
+        yield server
+
+
+def test_a_library_in_use_gives_no_false_alarm(lively: Server) -> None:
+    server = lively
     picture = png(server.data.parent / "fox.png").read_bytes()
     told = {"RUSHES_DATABASE_URL": server.database_url or ""}
     folder, key = server.data.parent, server.key()
