@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Unpack
+from typing import IO, Unpack
 
 from rich import box
 from rich.console import Console
@@ -78,13 +78,18 @@ def serving(port: int) -> Iterator[subprocess.Popen[str]]:
         server.wait()
 
 
+def _tell_trouble(lines: IO[str]) -> None:
+    """All but the lines that everything goes well: here the videos themselves say that."""
+    sys.stderr.writelines(line for line in lines if " INFO " not in line)
+
+
 def _wait_until_ready(server: subprocess.Popen[str]) -> None:
     assert server.stderr is not None
     for line in server.stderr:
         sys.stderr.write(line)
         if "ready on" in line:
             # What the server says later must be read too, or its pipe fills up.
-            threading.Thread(target=lambda: sys.stderr.writelines(server.stderr or []), daemon=True).start()
+            threading.Thread(target=_tell_trouble, args=(server.stderr,), daemon=True).start()
             return
     sys.exit(server.wait() or 1)
 

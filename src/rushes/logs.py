@@ -41,8 +41,9 @@ def _formatter(form: Form) -> ProcessorFormatter:
 
 
 def _line(logger: object, method: str, event: MutableMapping[str, Any]) -> str:
-    """Time, level and origin, what happened, what it is about."""
-    about = " ".join(f"{name}={_word(value)}" for name, value in event.items() if name not in _HEAD)
+    """Time, level and origin, what happened, and what else it is about."""
+    others = ((name, str(value)) for name, value in event.items() if name not in _HEAD)
+    about = " ".join(f"{name}={_word(value)}" for name, value in others if value not in event["event"])
     line = f"{event['timestamp']} {event['level'].upper()} {event['logger']}: {_shown(event['event'])}"
     return "\n".join(filter(None, [f"{line} [{about}]" if about else line, event.get("exception")]))
 
@@ -52,8 +53,8 @@ def _shown(text: str) -> str:
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
-def _word(value: object) -> str:
-    text = _shown(str(value))
+def _word(value: str) -> str:
+    text = _shown(value)
     return text if text and not re.search(r'[\s"\[\]=]', text) else json.dumps(text, ensure_ascii=False)
 
 

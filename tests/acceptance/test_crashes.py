@@ -4,7 +4,6 @@ and rows that belong together."""
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from rushes.studio import Studio
 from tests.acceptance.site import SECONDS, Site, all_ended, check, submit_all, told
 from tests.conftest import wait_until
 from tests.servers.ceph import Ceph
-from tests.servers.postgres import Postgres, folder
+from tests.servers.postgres import Postgres
 
 JOBS, KILLS = 200, 16
 MANY, MANY_KILLS = 1000, 28
@@ -28,15 +27,6 @@ async def test_whatever_is_killed_every_job_ends_once_and_files_match_rows(
     site = Site(tmp_path, database_url)
     async with Studio.open(config.load(data=tmp_path / "data", database_url=database_url)) as studio:
         await _survives(site, studio, JOBS, KILLS)
-
-
-@pytest.fixture
-def primary() -> Iterator[Postgres]:
-    with folder() as made:
-        server = Postgres(made)
-        server.create()
-        yield server
-        server.stop(signal.SIGQUIT)
 
 
 @pytest.mark.xdist_group("ceph")

@@ -9,7 +9,6 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from tests.api.takes import VIDEOS, completed, submit
 from tests.conftest import Program, Server, serving, wait_until
 from tests.contract.samples import submitted
 from tests.servers.ceph import Ceph
-from tests.servers.postgres import Postgres, folder
+from tests.servers.postgres import Postgres
 from tests.servers.receivers import Receiver
 from tests.work.conftest import MODEL
 from tests.work.test_processes import routed, worker_program
@@ -36,15 +35,6 @@ ROOT = Path(__file__).parents[2]
 PREVIOUS = "4014615"
 """The last commit of the release before: to be replaced with every release."""
 _FAKE_TIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
-
-
-@pytest.fixture
-def primary() -> Iterator[Postgres]:
-    with folder() as made:
-        server = Postgres(made)
-        server.create()
-        yield server
-        server.stop(signal.SIGQUIT)
 
 
 # --- a worker that freezes ---

@@ -103,7 +103,7 @@ async def test_one_worker_of_concurrency_4_carries_500_waiting_jobs_that_nobody_
 OTHER_MODEL = "veo3.1"
 
 
-async def test_providers_and_accounts_that_hang_do_not_hold_the_others_up(
+async def test_a_provider_that_hangs_leaves_places_for_the_others(
     tmp_path: Path, database_url: str | None, clip: bytes
 ) -> None:
     other_route = {"provider": "tests.work.providers:OtherScripted"}

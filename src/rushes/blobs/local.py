@@ -99,17 +99,17 @@ class Folder(Place):
     def _put(self, name: str, source: Path) -> None:
         target = self._root / name
         with translated():
-            _sync(source)
+            sync(source)
             self._make_folder(target.parent)
             source.rename(target)
-            _sync(target.parent)
+            sync(target.parent)
 
     def _make_folder(self, folder: Path) -> None:
         # A new folder is only there after a crash when its own parent has been synced.
         if not folder.is_dir():
             self._make_folder(folder.parent)
             folder.mkdir(exist_ok=True)
-            _sync(folder.parent)
+            sync(folder.parent)
 
     async def copy(self, name: str, to: Path) -> None:
         """Copy a file out."""
@@ -195,7 +195,8 @@ def _pread(file: BinaryIO, size: int, start: int) -> bytes:
         return os.pread(file.fileno(), size, start)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Let a file, or the names in a folder, be on the disk when this returns."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rushes import store
+from rushes.blobs.local import sync
 from rushes.errors import StorageFull, StoreUnavailable
 
 _STALE_SECONDS = 24 * 3600
@@ -32,9 +32,9 @@ def backup(data: Path, folder: Path, keep: int | None, on_pages: Callable[[int, 
         _tidy(folder)
         part.touch(0o600)
         store.copy(data, part, on_pages)
-        _sync(part)
+        sync(part)
         part.rename(final)
-        _sync(folder)
+        sync(folder)
         return final, _forget(folder, keep)
     except OSError as error:
         if error.errno in _NO_ROOM:
@@ -61,11 +61,3 @@ def _forget(folder: Path, keep: int | None) -> int:
     for each in old:
         each.unlink(missing_ok=True)
     return len(old)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
