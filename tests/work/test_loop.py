@@ -13,7 +13,7 @@ from rushes import ids
 from rushes.fetch import Fetcher
 from rushes.model import Job, JobState, VideoRequest
 from rushes.providers import Done, Pending
-from rushes.store import jobs
+from rushes.store import accounts, jobs
 from rushes.work.loop import Worker
 from tests.conftest import START_SECONDS
 from tests.contract.samples import submitted
@@ -24,9 +24,11 @@ pytestmark = pytest.mark.anyio
 
 
 @asynccontextmanager
-async def working(on: Set, release: asyncio.Event | None = None) -> AsyncIterator[asyncio.Task[None]]:
+async def working(
+    on: Set, release: asyncio.Event | None = None, hosts: frozenset[str] = frozenset()
+) -> AsyncIterator[asyncio.Task[None]]:
     """A worker of this process, until the block ends; ``release`` is set first, so that nothing hangs in its hand."""
-    stop, fetcher = asyncio.Event(), Fetcher()
+    stop, fetcher = asyncio.Event(), Fetcher(hosts)
     task = asyncio.create_task(Worker(on.studio, fetcher).run(stop))
     try:
         yield task
@@ -122,6 +124,33 @@ async def test_a_provider_that_hangs_leaves_places_for_the_others(
                 job = await submitted(on.studio, on.account_id, request, "http://a.example")
                 await until(lambda job=job: _is(on, job, JobState.COMPLETED))  # type: ignore[misc]
             assert await _sent(on, hanging, 2), "it holds what it leaves free, and no more"
+
+
+async def test_an_account_whose_inputs_hang_leaves_places_for_the_others(
+    tmp_path: Path, database_url: str | None, clip: bytes
+) -> None:
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    silent = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    frame = f"http://127.0.0.1:{silent.sockets[0].getsockname()[1]}/frame.png"
+    opening = opened(tmp_path / "data", database_url, clip, input_seconds=14, worker_concurrency=4)
+    async with opening as on, silent:
+        async with on.studio.store.write() as tx:
+            modest = (await accounts.named(tx, "modest")).id
+        for _ in range(20):
+            await on.submit(first_frame_image_url=frame)
+        async with working(on, hosts=frozenset({"127.0.0.1"})):
+            await until(lambda: _held(on, 2))
+            for _ in range(4):
+                request = VideoRequest("a heron", MODEL, "9:16", 5)
+                job = await submitted(on.studio, modest, request, "http://a.example")
+                await until(lambda job=job: _is(on, job, JobState.COMPLETED), 11)  # type: ignore[misc]
+
+
+async def _held(on: Set, many: int) -> bool:
+    return await on.studio.store.rows("SELECT count(owner) FROM jobs") == [(many,)]
 
 
 async def _sent(on: Set, jobs_: list[Job], many: int) -> bool:
