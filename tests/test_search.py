@@ -54,6 +54,7 @@ def finds(q: str, prompt: str) -> bool:
         ("4k", "４Ｋ映像"),
         ("👩", "👩\u200d🚀 on the moon"),
         ("👋🏽", "👋🏿"),
+        ("🩷", "a heart 🩷"),  # of Unicode 15, which Python 3.11 does not know
         ("☀", "☀\ufe0f"),
         ("猫", "黒猫がいる"),
         ("東京", "夜の東京、雨"),

@@ -16,10 +16,14 @@ from structlog.contextvars import bind_contextvars, get_contextvars, merge_conte
 from structlog.processors import JSONRenderer, TimeStamper, format_exc_info
 from structlog.stdlib import ExtraAdder, ProcessorFormatter, add_log_level, add_logger_name
 
+from rushes import ids
+
 Form = Literal["text", "json"]
 
-REQUEST_ID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
-"""What a request may call itself: nothing that breaks a line, a header or a search."""
+REQUEST_ID = re.compile(rb"(?!%b)[A-Za-z0-9][A-Za-z0-9._:-]{0,63}" % ids.KEY_PREFIX.encode())
+"""What a request may call itself: nothing that breaks a line, a header or a search, and no key."""
+_SECRET = re.compile(rf"({ids.KEY_PREFIX}|signature(?:=|%3D))[\w-]+", re.IGNORECASE)
+"""A key, or a link's signature, which a client may have put where it does not belong: into a path."""
 _HEAD = ("timestamp", "level", "logger", "event", "exception")
 
 
@@ -36,8 +40,20 @@ def _formatter(form: Form) -> ProcessorFormatter:
     render = _line if form == "text" else JSONRenderer(serializer=_json)
     return ProcessorFormatter(
         foreign_pre_chain=[merge_contextvars, ExtraAdder(), add_logger_name, add_log_level, stamp],
-        processors=[ProcessorFormatter.remove_processors_meta, format_exc_info, render],
+        processors=[ProcessorFormatter.remove_processors_meta, format_exc_info, _hide, render],
     )
+
+
+def _hide(logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for name, value in event.items():
+        if isinstance(value, str):
+            event[name] = hidden(value)
+    return event
+
+
+def hidden(text: str) -> str:
+    """A text without what opens something."""
+    return _SECRET.sub(r"\1…", text)
 
 
 def _line(logger: object, method: str, event: MutableMapping[str, Any]) -> str:

@@ -56,7 +56,7 @@ def _cleaned(character: str) -> str:
         return "-"
     if category in {"Cf", "Me"} or "\ufe00" <= character <= "\ufe0f" or "\U0001f3fb" <= character <= "\U0001f3ff":
         return ""  # joiners, keycaps, skin tones, variants: how it looks, not what it is
-    if category == "So":
+    if category in {"So", "Cn"}:  # Cn: what this Python's tables do not know yet, as a rule an emoji
         return f" {character} "
     return character if character.isalnum() or category.startswith("M") else " "
 

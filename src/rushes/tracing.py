@@ -11,6 +11,8 @@ import os
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+from rushes.logs import hidden
+
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
     from starlette.types import Scope
@@ -49,7 +51,7 @@ def request(scope: Scope) -> AbstractContextManager[object]:
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     told = {
         "http.request.method": scope["method"],
-        "url.path": scope["path"],
+        "url.path": hidden(scope["path"]),
         "request_id": scope.get("request_id", ""),
     }
     return _span(_tracer, scope["method"], headers, told, SpanKind.SERVER)

@@ -29,7 +29,10 @@ CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 
 TIMEOUT = (408, b'{"message":"Request Timeout"}')
 TOO_LONG = (413, b'{"message":"Request Too Long"}')
-BAD = (400, b'{"message":"Bad Request"}')
+BAD = (
+    400,
+    b'{"message":"Bad Request: this is no HTTP as it stands; in an address, percent-encode what is not plain ASCII."}',
+)
 
 
 @pytest.fixture(scope="module")
@@ -222,6 +225,12 @@ def test_trailers_that_never_end_are_413(strict: Server) -> None:
         assert refusal(keep_sending(connection, b"a: b\r\n" * 999, 0)) == TOO_LONG
 
 
+def test_a_body_that_says_how_much_too_long_it_is_is_413_before_it_is_sent(strict: Server) -> None:
+    key = b"Authorization: %s\r\n" % strict.key().encode()
+    waiting = POST + key + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n"
+    assert refusal(sent(strict, waiting % (2**20 + 1))) == TOO_LONG
+
+
 # One after another
 
 
@@ -242,6 +251,7 @@ def test_whoever_asks_without_waiting_for_answers_is_stopped(strict: Server) -> 
     assert len(before) >= 100
     assert {status(answer) for answer in before} == {200}
     assert refusal(last) == (429, b'{"message":"Too Many Requests"}')
+    assert b"\r\nretry-after: 1\r\n" in last.lower(), "contract A6: with Retry-After"
 
 
 # Malformed

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from rushes import ids
 from rushes.model import Image, ImageRequest, Item, Kind, Video, VideoRequest, timestamp
+from rushes.store import search
 from rushes.store.library import LIBRARIES
 from rushes.studio import Studio
 from tests.api.library import NOON, account_of
@@ -353,6 +354,14 @@ def test_the_same_time_in_another_spelling_is_the_same_filter(library: Shelf) ->
     assert library.api.get(VIDEOS, params={"createdAfter": other, "nextPageKey": token}).status_code == 200
 
 
+def test_a_plus_that_came_as_a_space_is_told_of(api: httpx2.Client) -> None:
+    [field] = api.get(f"{VIDEOS}?createdAfter=2026-03-31T12:00:00+02:00").json()["fields"]
+    assert field == {
+        "name": "createdAfter",
+        "errors": "must be a time in ISO 8601, such as 2026-04-09T18:51:47.967Z; a + in it is sent as %2B",
+    }
+
+
 def test_a_filtered_list_has_an_etag_that_changes_with_the_library(shelf: Shelf) -> None:
     """Contract: "ETag/304 on filtered lists"."""
     shelf.enter(Entered(film(shelf.account_id, "veo3.1", "16:9", NOON)))
@@ -373,6 +382,29 @@ def test_a_filtered_list_has_an_etag_that_changes_with_the_library(shelf: Shelf)
     assert [item["id"] for item in shelf.page(**query)["items"]] == [shelf.there[1].item.id]
     # a wrong parameter is wrong whatever the client has
     assert shelf.api.get(VIDEOS, params={"limit": "0"}, headers={"If-None-Match": "*"}).status_code == 400
+
+
+def test_a_searchs_etag_changes_when_its_index_catches_up(shelf: Shelf) -> None:
+    """Which is no change of the account's; a client that has the short answer must not keep it."""
+    shelf.enter(Entered(film(shelf.account_id, "veo3.1", "16:9", NOON)))
+    of = f"WHERE account_id = '{shelf.account_id}'"
+
+    async def forget(studio: Studio) -> None:
+        async with studio.store.write() as tx:
+            await tx.rows(f"INSERT INTO search_backlog SELECT account_id, kind, created, id FROM search_pending {of}")
+            await tx.rows(f"DELETE FROM search_pending {of}")
+
+    async def catch_up(studio: Studio) -> None:
+        async with studio.store.write() as tx:
+            assert await search.catch_up(tx, 100)
+
+    shelf.server.do(forget)
+    before = shelf.api.get(VIDEOS, params={"q": "fox"})
+    shelf.server.do(catch_up)
+    after = shelf.api.get(VIDEOS, params={"q": "fox"}, headers={"If-None-Match": before.headers["etag"]})
+    assert (before.json()["items"], after.status_code, len(after.json()["items"])) == ([], 200, 1)
+    again = shelf.api.get(VIDEOS, params={"q": "fox"}, headers={"If-None-Match": after.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
 
 
 # --- continuedBy: the other way round ---

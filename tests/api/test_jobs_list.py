@@ -341,6 +341,8 @@ def test_details_are_filtered_by_state_and_walked_in_order(office: Desk) -> None
     assert shown(office.walk(DETAILS, state="", limit="")) == newest_first(everything)
     assert office.api.get(DETAILS, params={"state": "completed"}).json() == {"items": []}
     assert refused(office.api.get(DETAILS, params={"state": "done", "limit": "0"})) == ["limit", "state"]
+    everywhere = {"state": "done", "limit": "0", "nextPageKey": "no token"}
+    assert refused(office.api.get(DETAILS, params=everywhere)) == ["limit", "nextPageKey", "state"]
     assert refused(office.api.get(DETAILS, params={"state": "in-progress"})) == ["state"]
 
 

@@ -81,6 +81,18 @@ def test_no_key_is_logged_however_it_was_sent(noise: Noise) -> None:
     assert noise.leaks() == []
 
 
+def test_no_key_and_no_signature_is_logged_where_a_client_has_put_it_by_mistake(noise: Noise) -> None:
+    """Into the path, which the line about a change tells, or into the request's own name."""
+    key = noise.key()
+    with noise.server.client(key) as api:
+        link = _announced(api, noise)["signedUrl"]
+        assert api.delete(f"/jobs/{key}/clean").status_code == 404
+        assert api.post("/jobs/x/cancel", headers={"X-Request-Id": key}).status_code == 404
+        for spelled in (link.replace("?", "%3F"), link.replace("?", "%3F").replace("=", "%253D")):
+            assert httpx2.put(spelled, content=b"png", headers=PNG, trust_env=False).status_code == 404
+    assert noise.leaks() == []
+
+
 async def _revoke_all_but(studio: Studio, key: str) -> None:
     for (name,) in await studio.store.rows("SELECT id FROM keys WHERE hash <> :hash", hash=ids.key_hash(key)):
         assert await studio.revoke_key(name)

@@ -516,3 +516,26 @@ def test_a_model_of_the_operators_own_is_accepted_like_the_catalogues(routed: Se
         )
         assert "9:16, 2:1" in complaints["aspectRatio"]
         assert "2s, 3s" in complaints["duration"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("prompt", 5, "must be a string"),
+        ("referenceImageUrls", "http://a.example/1", "must be an array"),
+        ("referenceImageUrls", [], "must hold at least 1"),
+        ("referenceImageUrls", ["http://a.example/1"] * 4, "must hold at most 3"),
+        ("referenceImageUrls", ["http://a.example/1", None], "number 2 must be a string"),
+        (
+            "referenceImageUrls",
+            ["x", "http://a.example/1", "y"],
+            "number 1 must be an http or https URL, without a name or a password in it; "
+            "number 3 must be an http or https URL, without a name or a password in it",
+        ),
+    ],
+)
+def test_a_complaint_is_in_our_words_and_names_the_link(
+    clerk: httpx2.Client, field: str, value: object, told: str
+) -> None:
+    answer = clerk.post(VIDEOS, json={"prompt": "a heron lifts off", field: value})
+    assert answer.json()["fields"] == [{"name": field, "errors": told}]

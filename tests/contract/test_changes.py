@@ -199,6 +199,8 @@ def test_a_wrong_limit_is_400_naming_it(api: httpx2.Client, limit: str) -> None:
     answer = api.get(FEED, params={"limit": limit})
     assert (answer.status_code, answer.json()["code"]) == (400, "INVALID_REQUEST")
     assert [each["name"] for each in answer.json()["fields"]] == ["limit"]
+    both = api.get(FEED, params={"limit": limit, "since": "no token"})
+    assert [each["name"] for each in both.json()["fields"]] == ["limit", "since"]
 
 
 # "foreign/altered tokens 400 naming since"

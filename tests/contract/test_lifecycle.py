@@ -150,7 +150,7 @@ async def test_a_late_finish_of_a_cancelled_job_enters_nothing_and_its_files_go(
             await late
     assert (await feed(studio, account_id), await state(studio, job)) == ([], JobState.CANCELLED)
     assert await under_way(studio, account_id) == (0, 0)
-    assert await credits.entries(studio.store, account_id, 0, 2**60) == []
+    assert [some async for some in credits.entries(studio.store, account_id, 0, 2**60)] == []
     await studio.drop_files(files)
     assert await kept(studio) == []
 

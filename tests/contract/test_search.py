@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -314,6 +315,32 @@ async def test_the_migration_notes_what_is_there_and_it_is_caught_up_with(databa
     await walked(database, found_by(items, account_id, Kind.VIDEO, "fox", ALL), account_id, Kind.VIDEO, "fox", 40)
 
 
+@pytest.mark.anyio
+async def test_an_origin_is_found_beside_words_wherever_an_item_stands(database: Store) -> None:
+    """Waiting to be indexed, in a chunk, and from before there was an index."""
+    account_id, parent = await new_account(database), ids.uuid()
+    late, indexed, waiting = (numbered(account_id, number) for number in range(3))
+    lineage = """INSERT INTO lineage (account_id, parent, kind, created, id, model, aspect_ratio)
+        VALUES (:account_id, :parent, 'video', :created, :id, 'm', '1:1')"""
+    async with database.write() as tx:
+        for number in range(3, 9):
+            await enter_late(tx, numbered(account_id, number))
+        await enter_late(tx, late)
+        await tx.rows(lineage, account_id=account_id, parent=parent, **late.key._asdict())
+    async with database.write() as tx:
+        while await search.catch_up(tx, 2):
+            pass
+        for item, grain in ((indexed, Grain(pending=1, members=4)), (waiting, COARSE)):
+            await insert(tx, item)
+            await search.add(
+                tx, Kind.VIDEO, account_id, *item.key, item.prompt, item.model, item.ratio, (parent,), grain=grain
+            )
+    told = {**ALL._asdict(), "after": None, "size": 9}
+    page = await search.page(database, Kind.VIDEO, account_id, asked("fox"), parent=parent, **told)
+    assert page == [await stored(database, item) for item in (waiting, indexed, late)]
+    assert await search.page(database, Kind.VIDEO, account_id, asked("fox"), parent=ids.uuid(), **told) == []
+
+
 def notes(engine: str) -> list[str]:
     from rushes.store.migrations import migrations
 
@@ -399,6 +426,29 @@ async def test_a_search_does_not_run_on_the_event_loop(database: Store) -> None:
     assert await read == [(3_000_000,)]
 
 
+class Bits(list[Row]):
+    """Rows that note who goes through them."""
+
+    threads: ClassVar[set[int]] = set()
+
+    def __iter__(self) -> Iterator[Row]:
+        self.threads.add(threading.get_ident())
+        return super().__iter__()
+
+
+@pytest.mark.anyio
+async def test_what_a_search_has_read_is_not_gone_through_on_the_event_loop(database: Store) -> None:
+    account_id = await new_account(database)
+    async with database.write() as tx:
+        for number in range(20):
+            await enter(tx, numbered(account_id, number, f"a fox {number}"), FINE)
+    Bits.threads.clear()
+    told = {**ALL._asdict(), "after": None, "size": 5}
+    assert len(await search.page(cast("Store", Watched(database)), Kind.VIDEO, account_id, asked("fox"), **told)) == 6
+    assert Bits.threads
+    assert threading.get_ident() not in Bits.threads
+
+
 # Plans
 
 
@@ -417,6 +467,14 @@ class Heard:
     async def rows(self, sql: str, /, **params: object) -> list[Row]:
         self.statements.append((sql, params))
         return await self.sql.rows(sql, **params)
+
+
+class Watched(Heard):
+    """A store whose bits are told who reads them."""
+
+    async def rows(self, sql: str, /, **params: object) -> list[Row]:
+        found = await super().rows(sql, **params)
+        return Bits(found) if "search_bits" in sql else found
 
 
 async def plan(opened: Store, text: str, params: dict[str, object]) -> str:

@@ -39,3 +39,21 @@ async def test_what_is_no_picture_after_all_is_told(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(content)
         with pytest.raises(InputNotAnImage):
             await pictures.cover(tmp_path / name, 64, 112)
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        (Image.new("I;16", (64, 64), 0x7500), (0x75, 0x75, 0x75)),
+        (Image.new("L", (64, 64), 0x75), (0x75, 0x75, 0x75)),
+        (Image.new("RGBA", (64, 64), (0, 0, 0, 0)), (255, 255, 255)),
+        (Image.new("LA", (64, 64), (0, 0)), (255, 255, 255)),
+    ],
+    ids=["grey of sixteen bits", "grey of eight", "clear", "clear grey"],
+)
+async def test_grey_stays_grey_and_transparency_lies_on_white(
+    tmp_path: Path, given: Image.Image, shown: tuple[int, int, int]
+) -> None:
+    given.save(tmp_path / "in.png")
+    with Image.open(io.BytesIO(await pictures.cover(tmp_path / "in.png", 32, 32))) as made:
+        assert (made.mode, made.getpixel((16, 16))) == ("RGB", shown)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, ValidationInfo
 from pydantic.config import JsonDict
-from pydantic_core import PydanticCustomError
+from pydantic_core import ErrorDetails, PydanticCustomError
 from starlette.requests import Request
 
 from rushes.errors import InvalidBody, InvalidQuery, TooLong, TooSlow
@@ -33,16 +33,22 @@ async def read(request: Request, seconds: float) -> bytes:
     Raises:
         TooLong: it is over 1 MiB; TooSlow: it took longer than ``seconds``.
     """
+    if int(request.headers.get("content-length", "0")) > LONGEST_BODY:  # whoever waits for a 100 need not send it
+        raise _too_long()
     body = bytearray()
     try:
         async with asyncio.timeout(seconds):
             async for chunk in request.stream():
                 body += chunk
                 if len(body) > LONGEST_BODY:
-                    raise TooLong(f"The body is longer than {LONGEST_BODY} bytes.")
+                    raise _too_long()
     except TimeoutError:
         raise TooSlow(f"The body did not come within {seconds:g} seconds.") from None
     return bytes(body)
+
+
+def _too_long() -> TooLong:
+    return TooLong(f"The body is longer than {LONGEST_BODY} bytes.")
 
 
 def parse(request: Request, body: bytes, model: type[M], context: Mapping[str, Any]) -> M:
@@ -91,11 +97,27 @@ def _no_constant(name: str) -> None:
 
 def _invalid(error: ValidationError) -> InvalidBody:
     fields: dict[str, str] = {}
-    for problem in error.errors(include_url=False, include_context=False, include_input=False):
-        name = str(problem["loc"][0])
-        complaint = "is required" if problem["type"] == "missing" else problem["msg"]
+    for problem in error.errors(include_url=False, include_input=False):
+        name, complaint = str(problem["loc"][0]), _complaint(problem)
         fields[name] = f"{fields[name]}; {complaint}" if name in fields else complaint
     return InvalidBody(f"These fields of the body are wrong: {', '.join(fields)}.", fields)
+
+
+def _complaint(problem: ErrorDetails) -> str:
+    words = _WORDS.get(problem["type"])
+    told = words.format(**problem.get("ctx", {})) if words else problem["msg"]
+    # Of several links, which one.
+    return f"number {int(problem['loc'][1]) + 1} {told}" if len(problem["loc"]) > 1 else told
+
+
+_WORDS = {
+    "missing": "is required",
+    "string_type": "must be a string",
+    "list_type": "must be an array",
+    "too_short": "must hold at least {min_length}",
+    "too_long": "must hold at most {max_length}",
+}
+"""What Pydantic says in words of its own."""
 
 
 def wrong(complaint: str) -> PydanticCustomError:

@@ -6,13 +6,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rushes import wire
-from rushes.api import auth
+from rushes.api import auth, query
 from rushes.api.answers import listing
-from rushes.api.query import checked, parameters, whole_number
+from rushes.api.query import checked, parameters
 from rushes.errors import InvalidQuery
-from rushes.paging import PAGE_SIZE, Cursor, SortKey
+from rushes.paging import PAGE_SIZE, Cursor, SortKey, is_token
 from rushes.store import changes
 from rushes.studio import Studio
+
+_NOT_OURS = "since is not a token this feed gave out; leave it away to start from the beginning."
 
 
 async def page(request: Request) -> Response:
@@ -21,7 +23,7 @@ async def page(request: Request) -> Response:
     headers = dict(request.scope["headers"])
     account = await auth.account(studio, headers)
     sent = parameters(request.scope["query_string"])
-    limit = checked(sent, {"limit": _limit}).get("limit", PAGE_SIZE)
+    limit = checked(sent, {"limit": query.page_limit, "since": _token}).get("limit", PAGE_SIZE)
     assert isinstance(limit, int)  # noqa: S101  (for the type checker)
     cursor = Cursor(studio.secret, account.id, "changes")
     since = _since(cursor, sent.get("since"))
@@ -37,9 +39,10 @@ def _since(cursor: Cursor, token: str | None) -> int:
     try:
         return cursor.parse(token).created
     except InvalidQuery as error:
-        sentence = "since is not a token this feed gave out; leave it away to start from the beginning."
-        raise InvalidQuery(sentence, {"since": sentence}) from error
+        raise InvalidQuery(_NOT_OURS, {"since": _NOT_OURS}) from error
 
 
-def _limit(text: str) -> int:
-    return whole_number(text, 1, PAGE_SIZE)
+def _token(text: str) -> str:
+    if not is_token(text):
+        raise ValueError(_NOT_OURS)
+    return text

@@ -6,10 +6,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rushes import ids, wire
-from rushes.api import auth
+from rushes.api import auth, query
 from rushes.api.answers import answer, given, listing, tagged
 from rushes.api.bodies import once, read
-from rushes.api.query import checked, parameters, whole_number
+from rushes.api.query import checked, parameters
 from rushes.errors import JobNotFound
 from rushes.model import Account, Job, JobState
 from rushes.paging import PAGE_SIZE, Cursor
@@ -57,7 +57,7 @@ async def detail(request: Request) -> Response:
 async def details(request: Request) -> Response:
     """``GET /aistudio/jobs``: the same of all, newest first, by state where one is asked for."""
     studio, account = await _who(request)
-    read = checked(parameters(request.scope["query_string"]), {"state": _state, "limit": _limit})
+    read = checked(parameters(request.scope["query_string"]), _READERS)
     state, limit = read.get("state"), read.get("limit", PAGE_SIZE)
     assert isinstance(limit, int)  # noqa: S101  (for the type checker)
     wanted = state if isinstance(state, JobState) else None
@@ -122,5 +122,4 @@ def _state(text: str) -> JobState:
     return JobState(text)
 
 
-def _limit(text: str) -> int:
-    return whole_number(text, 1, PAGE_SIZE)
+_READERS = {"state": _state, "limit": query.page_limit, "nextPageKey": query.page_token}

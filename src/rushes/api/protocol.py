@@ -17,7 +17,8 @@ LONGEST_HEAD = 32 * 2**10
 
 _MOST_WAITING = 100
 _LINGER_SECONDS = 2
-_MESSAGE: Mapping[int, str] = {400: "Bad Request", **wire.MESSAGE}
+_NO_HTTP = "Bad Request: this is no HTTP as it stands; in an address, percent-encode what is not plain ASCII."
+_MESSAGE: Mapping[int, str] = {400: _NO_HTTP, **wire.MESSAGE}
 
 
 def protocol(config: Config) -> type[HttpToolsProtocol]:
@@ -176,6 +177,7 @@ class _Limited(HttpToolsProtocol):
             (b"content-type", b"application/json"),
             (b"content-length", b"%d" % len(body)),
             (b"connection", b"close"),
+            *([(b"retry-after", b"1")] if status == 429 else []),
         ]
         lines = b"".join(b"%s: %s\r\n" % header for header in headers)
         self.transport.write(STATUS_LINE[status] + lines + b"\r\n" + body)

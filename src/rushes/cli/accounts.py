@@ -12,7 +12,7 @@ from rushes.cli.dollars import Dollars
 from rushes.cli.examples import examples
 from rushes.cli.studio import data_option, in_studio
 
-_MOST_CREDITS = Decimal(10) ** 12
+_MOST_CREDITS = Decimal(10) ** 9
 
 
 @click.group(epilog=examples("rushes accounts list", "rushes accounts set-credits film-club 50000"))
@@ -129,4 +129,6 @@ def _amount(text: str) -> Decimal:
             return amount
     except InvalidOperation:
         pass
-    raise click.BadParameter(f"{text!r} is no amount of credits: a number from 0 on, with at most six decimals.")
+    raise click.BadParameter(
+        f"{text!r} is no amount of credits: a number from 0 to under a billion, with at most six decimals."
+    )

@@ -11,7 +11,7 @@ _MOST = Decimal(10) ** 9
 
 
 class Dollars(click.ParamType[Decimal]):
-    """An amount of US dollars: a number from 0 on, with at most six decimals."""
+    """An amount of US dollars: a number from 0 to under a billion, with at most six decimals."""
 
     name = "dollars"
 
@@ -21,4 +21,5 @@ class Dollars(click.ParamType[Decimal]):
             amount = Decimal(str(value).removeprefix("$"))
             if 0 <= amount < _MOST and amount == round(amount, 6):
                 return amount
-        return self.fail(f"{value!r} is no amount of dollars: from 0 on, with at most six decimals.", param, ctx)
+        told = f"{value!r} is no amount of dollars: a number from 0 to under a billion, with at most six decimals."
+        return self.fail(told, param, ctx)

@@ -29,6 +29,19 @@ async def picture(source: Path, to: Path, *, seconds: float = 60) -> ImageFacts:
     return await isolated(examine_picture, source, to, seconds=seconds)
 
 
+def in_colour(picture: Image) -> Image:
+    """Eight bits each of red, green and blue; transparency lies on white."""
+    from PIL import Image
+
+    if picture.mode.startswith("I;16"):
+        # Pillow cuts sixteen bits of grey off at 255 instead of scaling them: nearly all of it would be white.
+        return picture.convert("I").point([level >> 8 for level in range(1 << 16)], "L").convert("RGB")
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    layer = picture.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+
+
 def examine_picture(source: Path, to: Path) -> ImageFacts:
     """What :func:`picture` does, in this process."""
     found = decoded(source)

@@ -11,6 +11,7 @@ from PIL import Image, ImageOps
 
 from rushes.errors import InputNotAnImage, ProviderUnreachable, Unavailable, Unreadable
 from rushes.media.isolate import isolated
+from rushes.media.picture import in_colour
 
 _SECONDS = 60.0
 _MARKS = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp"}
@@ -33,7 +34,7 @@ async def cover(picture: Path, width: int, height: int) -> bytes:
 def covering(picture: Path, width: int, height: int) -> bytes:
     """The same; for :func:`rushes.media.isolate.isolated`, as its stranger's pixels may be many."""
     with Image.open(picture, formats=("PNG", "JPEG", "WEBP")) as opened:
-        upright = ImageOps.exif_transpose(opened).convert("RGB")
+        upright = in_colour(ImageOps.exif_transpose(opened))
         if upright.size != (width, height):
             upright = ImageOps.fit(upright, (width, height), Image.Resampling.LANCZOS)
     made = io.BytesIO()

@@ -7,6 +7,7 @@ last credits. Amounts are millionths in the rows and decimals everywhere else.
 from __future__ import annotations
 
 import secrets
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -39,8 +40,10 @@ VALUES (:account_id, :created, :id, :type, :amount, :source, :description, :job_
 """
 _ENTRIES = """
 SELECT id, type, amount, source, description, created FROM ledger
-WHERE account_id = :account_id AND created >= :start AND created < :end ORDER BY created DESC, id DESC
+WHERE account_id = :account_id AND created >= :start AND (created, id) < (:created, :id)
+ORDER BY created DESC, id DESC LIMIT :some
 """
+_STRETCH = 1000
 _SET_LIMIT = "UPDATE accounts SET credit_limit = :amount WHERE name = :name RETURNING id"
 _SOURCES = {Kind.VIDEO: "Text-to-Video", Kind.IMAGE: "Text-to-Image"}
 
@@ -102,10 +105,12 @@ async def balances(sql: Rows, default_limit: Decimal, now: int) -> list[tuple[st
     return [(name, Balance(_decimal(spent), _decimal(held), _decimal(limit))) for name, spent, held, limit in rows]
 
 
-async def entries(sql: Rows, account_id: str, start: int, end: int) -> list[LedgerEntry]:
-    """The ledger's lines from ``start`` to before ``end``, newest first."""
-    rows = await sql.rows(_ENTRIES, account_id=account_id, start=start, end=end)
-    return [LedgerEntry(name, kind, _decimal(amount), *rest) for name, kind, amount, *rest in rows]
+async def entries(sql: Rows, account_id: str, start: int, end: int) -> AsyncIterator[list[LedgerEntry]]:
+    """The ledger's lines from ``start`` to before ``end``, newest first, some at a time: a month may have many."""
+    created, name = end, ""
+    while rows := await sql.rows(_ENTRIES, account_id=account_id, start=start, created=created, id=name, some=_STRETCH):
+        yield [LedgerEntry(name, kind, _decimal(amount), *rest) for name, kind, amount, *rest in rows]
+        name, *_, created = rows[-1]
 
 
 async def set_limit(tx: Transaction, account: str, amount: Decimal | None) -> bool:

@@ -64,6 +64,11 @@ SELECT waiting.created, waiting.id, items.item FROM search_backlog AS waiting LE
 ON items.account_id = waiting.account_id AND items.created = waiting.created AND items.id = waiting.id
 WHERE waiting.account_id = :account_id AND waiting.kind = :kind ORDER BY waiting.created, waiting.id LIMIT :limit
 """
+# Every key of a batch lies between its first and its last.
+_PARENTS = f"""
+SELECT created, id, parent FROM lineage
+WHERE {_OF} AND (created, id) >= (:first, :first_id) AND (created, id) <= (:created, :id)
+"""  # noqa: S608
 _CAUGHT_UP = f"DELETE FROM search_backlog WHERE {_OF} AND (created, id) <= (:created, :id)"  # noqa: S608
 
 _TABLES = {Kind.VIDEO: "videos", Kind.IMAGE: "images"}
@@ -100,16 +105,26 @@ async def catch_up(tx: Transaction, limit: int, *, grain: Grain = GRAIN) -> int:
         await tx.rows(_LOCK, account_id=library.account_id)
         text = _BACKLOG.format(_TABLES[Kind(library.kind)])
         if waiting := await tx.rows(text, limit=limit, **library._asdict()):
-            await chunks.enter(tx, library, [_read(*row) for row in waiting if row[-1] is not None], grain)
-            await tx.rows(_CAUGHT_UP, **library.at(SortKey(*waiting[-1][:2])))
+            first, last = SortKey(*waiting[0][:2]), SortKey(*waiting[-1][:2])
+            parents = await _parents(tx, library, first, last)
+            entries = [_read(*row, parents=parents[SortKey(*row[:2])]) for row in waiting if row[-1] is not None]
+            await chunks.enter(tx, library, entries, grain)
+            await tx.rows(_CAUGHT_UP, **library.at(last))
             return len(waiting)
     return 0
 
 
-def _read(created: int, item_id: str, item: bytes) -> Entry:
+async def _parents(tx: Transaction, library: Library, first: SortKey, last: SortKey) -> dict[SortKey, list[str]]:
+    parents: dict[SortKey, list[str]] = defaultdict(list)
+    for *key, parent in await tx.rows(_PARENTS, first=first.created, first_id=first.id, **library.at(last)):
+        parents[SortKey(*key)].append(parent)
+    return parents
+
+
+def _read(created: int, item_id: str, item: bytes, *, parents: Collection[str]) -> Entry:
     # The placeholder of our own links is no JSON in the strict sense.
     told = json.loads(item, strict=False)
-    return Entry(SortKey(created, item_id), _held(told["prompt"], told["model"], told["aspectRatio"]))
+    return Entry(SortKey(created, item_id), _held(told["prompt"], told["model"], told["aspectRatio"], parents))
 
 
 def _held(prompt: str, model: str, aspect_ratio: str, parents: Collection[str] = ()) -> list[str]:

@@ -111,6 +111,7 @@ def _file(
     answered = {
         "200": file("The whole file.", types, *_FILE),
         "206": file("The part that was asked for.", types, *_FILE, "Content-Range"),
+        "302": bare("Where the operator lets the storage serve files: a link of its own.", "Location", "Cache-Control"),
         "304": bare("The copy you have is still good.", *_FILE),
         **refused((errors.NotFound, errors.RangeNotSatisfiable, *ALWAYS)),
     }

@@ -57,6 +57,7 @@ _OTHERS: Mapping[str, str] = {
     "ETag": "Names what was sent: with If-None-Match it is sent again only when it has changed.",
     "Cache-Control": "How long a copy is good.",
     "Last-Modified": "When the file was written.",
+    "Location": "Where it is, for a while.",
     "Accept-Ranges": "Ranges are in bytes.",
     "Content-Range": "Which bytes these are, and of how many.",
     "Content-Security-Policy": "A page may load nothing and be framed by nobody.",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from rushes.errors import InputNotAVideo, Unreadable
+from rushes.media.picture import in_colour
 from rushes.media.probe import decoded, opened
 from rushes.media.stills import upright
 
@@ -52,7 +53,7 @@ def _sampled(seen: list[tuple[float, Frame]], fps: int) -> list[Frame]:
 def _covering(picture: Image, width: int, height: int) -> bytes:
     from PIL import Image, ImageOps
 
-    fitted = ImageOps.fit(picture.convert("RGB"), (width, height), Image.Resampling.LANCZOS)
+    fitted = ImageOps.fit(in_colour(picture), (width, height), Image.Resampling.LANCZOS)
     out = io.BytesIO()
     fitted.save(out, "JPEG", quality=_QUALITY, subsampling=0)
     return out.getvalue()

@@ -11,6 +11,7 @@ import av
 from PIL import Image, ImageOps
 
 from rushes.errors import InputNotAnImage, InputNotAVideo, JobFailed, Unreadable
+from rushes.media.picture import in_colour
 from rushes.providers import Inputs
 
 _REFERENCE = 384
@@ -91,17 +92,9 @@ def _image(path: Path, what: str) -> Image.Image:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as picture:
                 picture.load()
-                upright = ImageOps.exif_transpose(picture)
-                return _opaque(upright)
+                return in_colour(ImageOps.exif_transpose(picture))
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise InputNotAnImage(f"{what} is not an image that can be read.") from None
-
-
-def _opaque(picture: Image.Image) -> Image.Image:
-    if not picture.has_transparency_data:
-        return picture.convert("RGB")
-    layer = picture.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
 
 
 def _covering(picture: Image.Image, width: int, height: int) -> bytes:
