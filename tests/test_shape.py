@@ -44,7 +44,7 @@ FORBIDDEN: dict[str, set[str]] = {
 # What a part may import of Rushes; nothing else.
 ALLOWED: dict[str, set[str]] = {
     **dict.fromkeys(WORDS, WORDS),
-    **dict.fromkeys(SEEN, WORDS),
+    **dict.fromkeys(SEEN, WORDS | {"logs"}),
     "store": WORDS | {"store", "wire", "metrics"},
     "blobs": WORDS | {"blobs", "metrics"},
     "media": WORDS | {"media"},

@@ -35,6 +35,7 @@ def completed(words: str, cwd: Path) -> list[str]:
         ("rushes webhooks list --j", ["plain,--json"]),
         ("rushes serve --data ", ["file,"]),
         ("rushes completion f", ["plain,fish"]),
+        ("rushes generate x --first-frame fo", ["file,fo"]),
         ("rushes nonsense x", []),
     ],
 )

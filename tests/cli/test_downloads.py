@@ -105,6 +105,12 @@ def test_a_file_in_the_way_is_a_sentence(desk: Desk) -> None:
     assert "cannot be written: Not a directory." in desk.refused("download", "last", "--to", "file/x")
 
 
+def test_a_folder_in_the_way_is_a_sentence(desk: Desk) -> None:
+    [item] = desk.told("show", "last")
+    (desk.folder / f"{item['id']}.mp4").mkdir()
+    assert "is there and is no file" in desk.refused("download", "last")
+
+
 @contextmanager
 def dripping(url: str) -> Iterator[tuple[str, threading.Event]]:
     """Stands before a server, and of any MP4 gives only the beginning; its address, and when that has been given."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests.cli.desk import Desk
+from tests.cli.running import rushes
 from tests.cli.test_completion import completed
 from tests.conftest import Server
+from tests.servers import vendor as servers
 
 ITEM = {
     "url": "https://example.com/fox.mp4",
@@ -98,6 +101,37 @@ def test_the_vendors_models_and_prices_are_those_of_its_reference(vendor: Desk) 
     run = vendor.run("generate", "a red fox", "--model", "veo3.1", "--duration", "8", "--json")
     assert json.loads(run.stdout) == ITEM
     assert run.stderr == "veo3.1, 8s: about 160 credits\n160 credits used\n"
+
+
+def test_what_the_vendor_does_not_list_yet_is_waited_for_and_else_told_with_its_file(tmp_path: Path) -> None:
+    with servers.Vendor() as late:
+        desk = Desk(late.url, servers.KEY, tmp_path)
+        nothing = servers.instead(servers.told({"items": []}))
+        late.next("GET", "/aistudio/videos", nothing, nothing)
+        assert desk.made("a late fox")["prompt"] == "a late fox"
+        late.always("GET", "/aistudio/videos", nothing)
+        assert re.search(r"Job \S+ is completed, its file is at http\S+mp4;", desk.run("generate", "a lost fox").stderr)
+
+
+def test_what_a_server_says_cannot_reach_the_terminal(tmp_path: Path) -> None:
+    with servers.Vendor() as rude:
+        rude.always("GET", "/quota", servers.instead(servers.told({"message": "no\nway \x1b]0;x\x07\x9b2J."}, 400)))
+        assert Desk(rude.url, servers.KEY, tmp_path).refused("quota")[:-1].isprintable()
+
+
+def test_a_link_that_is_a_file_here_is_not_opened(tmp_path: Path) -> None:
+    with servers.Vendor() as rude:
+        rude.add_video(url="file:///etc/passwd")
+        assert "as a link, which is none" in Desk(rude.url, servers.KEY, tmp_path).refused("open", "last")
+
+
+def test_an_encoding_without_the_prompts_letters_ends_no_list(tmp_path: Path) -> None:
+    with servers.Vendor() as far:
+        far.add_video(prompt="狐 \ud800")
+        settings = {"RUSHES_URL": far.url, "RUSHES_KEY": servers.KEY, "PYTHONIOENCODING": "latin-1"}
+        run = rushes("list", cwd=tmp_path, **settings)
+        assert (run.returncode, run.stderr) == (0, "")
+        assert run.stdout.endswith("\\u72d0 \\ud800\n")
 
 
 def test_the_vendors_items_and_jobs_are_found_in_its_lists(vendor: Desk) -> None:

@@ -226,6 +226,7 @@ def test_what_cannot_be_written_is_made_all_the_same_and_can_be_fetched(desk: De
         (["a fox", "-o", f"{'x' * 300}.mp4"], "cannot be written: File name too long"),
         (["a fox", "-o", "x.png"], "x.png will be a file of the kind .mp4"),
         (["a fox", "--chain", "2", "-o", "x.mp4"], "go into a folder, and x.mp4 is none"),
+        (["a fox", "--chain", "2", "--idempotency-key", "k" * 254], "too long for a chain"),
         (["a fox", "--extend", "5e0f6c1a-93b4-4d5e-8a43-0c8d7a1f2b96"], "only a video can be extended"),
         (["a fox", *["--reference", "https://a/b.png"] * 4], "At most 3 --reference"),
         ([], "Missing argument"),

@@ -178,6 +178,14 @@ async def test_a_secret_is_printed_and_rotated(desk: Desk) -> None:
     assert len(after.headers["webhook-signature"].split()) == 1
 
 
+async def test_hours_are_a_number(desk: Desk) -> None:
+    run = await desk.run("rotate", "--hours", "nan")
+    assert (run.returncode, run.stderr.splitlines()[-1]) == (
+        2,
+        "Error: Invalid value for --hours: nan is no number of hours.",
+    )
+
+
 @pytest.mark.parametrize("arguments", [["show", "msg_x"], ["replay", "msg_x"]], ids=" ".join)
 async def test_an_unknown_delivery_is_told(desk: Desk, arguments: list[str]) -> None:
     assert await desk.refused(*arguments) == "There is no delivery msg_x; `rushes webhooks list` shows the ids."

@@ -299,3 +299,29 @@ def test_killed_in_the_middle_the_old_file_is_as_it_was(vendor: Vendor, tmp_path
     finally:
         program.kill()
     assert old.read_bytes() == OTHER
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from rushes.client.part import Part
+from rushes.errors import NotSaved
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))  # as on a full disk, a write fails
+try:
+    with Part(Path("x.mp4"), ".mp4") as part:
+        part.begin(200, {"content-length": str(65536 + int(sys.argv[1]))})
+        part.write(b"\\0\\0\\0\\x18ftyp" + bytes(65536 - 8))
+        part.write(bytes(int(sys.argv[1])))
+        part.finish()
+except NotSaved as error:
+    print(error.sentence)
+"""
+
+
+@pytest.mark.parametrize("more", [100, 100_000], ids=["in the buffer", "beyond it"])
+def test_a_full_disk_is_told_and_leaves_nothing_behind(tmp_path: Path, more: int) -> None:
+    command = [sys.executable, "-c", FULL, str(more)]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (run.stdout, run.stderr) == ("x.mp4 cannot be written: File too large.\n", "")
+    assert list(tmp_path.iterdir()) == []

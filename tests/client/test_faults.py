@@ -295,6 +295,17 @@ def test_a_body_that_trickles_is_not_waited_for_for_ever(connect: Connect, vendo
     vendor.next("GET", "/quota", drip(0.1, whole=head))
     assert connect(vendor.url, timeout=0.4).quota().used == 690
     assert len(vendor.asked) == 2
+    vendor.always("GET", "/quota", drip(0.1, whole=head))
+    with pytest.raises(errors.ServerUnreachable, match="was not there after"):
+        connect(vendor.url, timeout=0.4, tries=1).quota()
+
+
+def test_a_post_whose_answer_trickles_is_lost(connect: Connect, vendor: Vendor) -> None:
+    head = vendor.raw(POST, VIDEOS).index(b"\r\n\r\n") + 4
+    vendor.always(POST, VIDEOS, drip(0.1, whole=head))
+    with pytest.raises(errors.AnswerLost):
+        submit(connect(vendor.url, timeout=0.4))
+    assert len(vendor.of(POST)) == 1
 
 
 # Something else
@@ -422,11 +433,34 @@ def test_one_client_serves_many_threads(vendor: Vendor, client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "host", "ftp://host", "http://", "http://h?a", "http://h#a", "http://[::1", "http://h:99999"]
+    "url",
+    ["", "host", "ftp://host", "http://", "http://h?a", "http://h#a", "http://[::1", "http://h:99999", "http://a:b@h"],
 )
 def test_what_is_no_address_is_said_at_once(connect: Connect, url: str) -> None:
     with pytest.raises(errors.InvalidQuery):
         connect(url)
+
+
+def test_a_proxy_that_cannot_be_used_is_said_at_once(
+    connect: Connect, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", "nonsense://127.0.0.1:1")
+    with pytest.raises(errors.InvalidQuery, match="The proxy or the certificates"):
+        connect(vendor.url)
+
+
+def test_no_tries_are_one(connect: Connect) -> None:
+    with pytest.raises(errors.ServerUnreachable):
+        connect(f"http://127.0.0.1:{free_port()}", tries=0).quota()
+
+
+def test_what_is_no_text_is_not_sent(vendor: Vendor, client: Client) -> None:
+    with pytest.raises(errors.InvalidQuery, match="half a surrogate"):
+        submit(client, "a fox \udce9")
+    with pytest.raises(errors.InvalidQuery, match="half a surrogate"):
+        next(client.videos.list(q="\udce9"))
+    with pytest.raises(errors.NotFound):
+        client.jobs.get("\udce9")
 
 
 @pytest.mark.parametrize("end", ["", "/", "/pictoryapis", "/pictoryapis/", "/pictoryapis/v1", "/pictoryapis/v1/"])

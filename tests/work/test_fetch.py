@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import traceback
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from rushes.errors import BadSetting, InputBlocked, InputTooLarge, InputUnreachable, StorageFull
 from rushes.fetch import Fetcher
+from tests.deploy.proxies import certify
 from tests.servers.files import FileServer, content
 from tests.servers.internet import PUBLIC, Dials, Names
 
@@ -171,6 +173,26 @@ async def test_no_file_comes(fetcher: Fetcher, tmp_path: Path, url: str, why: st
 def said(error: BaseException) -> str:
     """All that a log would show of an error but the lines of code."""
     return "".join(traceback.TracebackException(type(error), error, None, lookup_lines=False).format())
+
+
+@pytest.mark.parametrize("verb", ["fetch", "post"])
+async def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path, verb: str) -> None:
+    shown = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    certify(tmp_path)
+    shown.load_cert_chain(tmp_path / "certificate.pem", tmp_path / "key.pem")
+    heard = list[bytes]()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx")
+        writer.close()
+
+    fetcher = Fetcher(frozenset({"127.0.0.1"}))
+    async with await asyncio.start_server(answer, "127.0.0.1", 0, ssl=shown) as server:
+        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        with pytest.raises(InputUnreachable, match="no secure connection"):
+            await (get(fetcher, url, tmp_path) if verb == "fetch" else fetcher.post(url, b"{}", {}, seconds=10))
+    assert heard == []
 
 
 async def test_nobody_listens(tmp_path: Path) -> None:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from rushes import ids
+from rushes import config, ids
 from rushes.fetch import Fetcher
 from rushes.model import Job, JobState, VideoRequest
 from rushes.providers import Done, Pending
 from rushes.store import accounts, jobs
-from rushes.work.loop import Worker
+from rushes.work.loop import Worker, downloader
 from tests.conftest import START_SECONDS
 from tests.contract.samples import submitted
 from tests.work.conftest import MODEL, SCRIPTED, Set, opened
@@ -171,3 +174,31 @@ async def _queue(on: Set, many: int) -> None:
             item_id, price = ids.item_id(tx.now), model.credits(5)
             job = Job(ids.uuid(), on.account_id, item_id, request, price, JobState.QUEUED, tx.now, "http://a.example")
             await jobs.add(tx, job)
+
+
+async def test_names_that_stay_silent_keep_no_other_look_up_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, answer, ask = set[str](), threading.Event(), socket.getaddrinfo
+
+    def silent(host: str, *more: Any, **told: Any) -> Any:
+        if not host.endswith(".silent.test"):
+            return ask(host, *more, **told)
+        asked.add(host)
+        answer.wait(60)
+        raise socket.gaierror(socket.EAI_AGAIN, "no answer")
+
+    monkeypatch.setattr(socket, "getaddrinfo", silent)
+    fetcher, loop = downloader(config.load(worker_concurrency=40)), asyncio.get_running_loop()
+    fetching = [
+        asyncio.create_task(fetcher.fetch(f"http://{n}.silent.test/", tmp_path / "file", max_bytes=1, seconds=60))
+        for n in range(40)
+    ]
+    try:
+        await until(lambda: asyncio.sleep(0, len(asked) == 40))
+        async with asyncio.timeout(START_SECONDS):
+            assert await loop.getaddrinfo("localhost", 80)
+    finally:
+        answer.set()
+        await asyncio.gather(*fetching, return_exceptions=True)
+        await fetcher.close()

@@ -11,7 +11,7 @@ import subprocess
 import time
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -365,6 +365,27 @@ async def test_of_1000_deliveries_those_to_others_arrive_while_one_receiver_hang
     assert len({received.id for received in quick.received}) == len(quick.received) == 800
 
 
+async def test_an_account_whose_receivers_all_hang_leaves_places_for_the_others(office: Office) -> None:
+    other = await new_account(office.studio.store)
+    async with AsyncExitStack() as open_:
+        slow = [await open_.enter_async_context(Receiver()) for _ in range(25)]
+        async with office.studio.store.write() as tx:
+            for receiver in slow * 10:
+                await webhooks.add(tx, office.account_id, None, receiver.url("/gate"), BODY)
+
+        async def held() -> bool:
+            return sum(len(receiver.received) for receiver in slow) >= 100
+
+        async with notifying(office):
+            await until(held)
+            async with office.studio.store.write() as tx:
+                await webhooks.add(tx, other, None, office.receiver.url("/hook"), BODY)
+            await until(lambda: asyncio.sleep(0, bool(office.receiver.received)), SEND_SECONDS / 2)
+            assert sum(len(receiver.received) for receiver in slow) == 100, "as many as it leaves free, and no more"
+            for receiver in slow:
+                receiver.gate.set()
+
+
 def settings(folder: Path, database_url: str | None) -> dict[str, str]:
     return {
         "RUSHES_DATA": str(folder / "data"),
@@ -410,6 +431,16 @@ async def test_after_a_kill_in_the_middle_of_a_send_it_is_sent_again_under_the_s
 
 async def _heard(office: Office, times: int) -> bool:
     return len(office.receiver.received) >= times
+
+
+async def test_a_lease_outlasts_the_longest_try(office: Office) -> None:
+    await office.tell("/hook")
+    [lane] = await webhooks.lanes(office.studio.store)
+    assert await office.studio.deliveries.claim("a worker", {lane: 1}, SEND_SECONDS)
+    office.later(SEND_SECONDS + office.studio.config.lease_seconds - 5)
+    assert not await office.due(), "nobody else sends what may still be on its way"
+    office.later(6)
+    assert await office.due()
 
 
 async def test_a_notifier_that_is_stopped_finishes_what_ends_soon(office: Office) -> None:

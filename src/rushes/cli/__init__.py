@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from importlib import import_module
+from io import TextIOWrapper
 from typing import NamedTuple
 
 import click
@@ -68,10 +69,15 @@ COMMANDS = {
 
 def run() -> None:
     """Run a command: exit 0 when it is done, 1 when it failed (one sentence on stderr), 2 when it was used wrongly."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a prompt may hold what the terminal's encoding has not
+            stream.reconfigure(errors="backslashreplace")
     try:
         cli(prog_name="rushes")
     except RushesError as error:
-        click.echo(f"rushes: {error.sentence}", err=True)
+        from rushes.cli.tables import one_line
+
+        click.echo(f"rushes: {one_line(error.sentence)}", err=True)
         sys.exit(1)
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rushes.client.synchronous import Client
 
 _MOST_REFERENCES = 3
+_LONGEST_KEY = 255
 _SECONDS = re.compile(r"[0-9]{1,5}(\.[0-9]{1,3})?s?")
 
 
@@ -75,6 +76,9 @@ class Asked:
             yield f"These are {count} prompts: put the prompt in quotes, or say --chain {count} for a clip of each."
         if count > 1 and self.chain not in (None, count):
             yield f"--chain {self.chain} takes one prompt for all clips or one for each, and these are {count}."
+
+        if self.chain and len(f"{self.idempotency_key or ''}-{self.chain}") > _LONGEST_KEY:
+            yield f"--idempotency-key is too long for a chain: each clip has its own, of {_LONGEST_KEY} at most."
 
     def _of_inputs(self) -> Iterator[str]:
         if sum(map(bool, (self.first_frame, self.extend, self.references))) > 1:

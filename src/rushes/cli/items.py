@@ -117,7 +117,9 @@ def open_item(client: Client, item_id: str) -> None:
 
     ID is what `rushes list` shows, or `last`: the newest video.
     """
-    url = found(client, item_id).url
+    from rushes.client.calls import link
+
+    url = link(found(client, item_id).url)
     if click.launch(url):
         raise RushesError(f"Nothing here can open it; it is at {url}.")
 

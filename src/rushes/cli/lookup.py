@@ -99,12 +99,9 @@ def job_id(client: Client, word: str) -> str:
 
 
 def made(client: Client, job: Job, kind: str) -> Item:
-    """The item of a completed job.
+    """The item of a completed job: whatever goes wrong in finding it, its file is told.
 
     Raises:
         NotFound: it has been deleted, or the server does not list it yet.
     """
-    items = library(client, kind)
-    if client.is_rushes():
-        return items.get(client.jobs.show(job.id).item_id or job.id)
-    return _first(items, lambda item: item.url == job.url)
+    return library(client, kind).made(job)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
+from click.shell_completion import CompletionItem
 
 from rushes.cli.lookup import LAST, found, kind_of
 from rushes.cli.waiting import working
@@ -36,6 +37,10 @@ class SourceWord(click.ParamType[str]):
         if not (_is_link(value) or _is_item(value) or Path(value).is_file()):
             self.fail(f"{value!r} is no link, no file here, no id, and not `last`.", param, ctx)
         return value
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """A file, where it is no link and no id."""
+        return [CompletionItem(incomplete, type="file")]
 
 
 def picture(client: Client, word: str) -> Source:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from math import isnan
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -137,6 +138,9 @@ def webhook_secret(data: Path | None, account: str) -> None:
 )
 def rotate_webhook_secret(data: Path | None, account: str, hours: float) -> None:
     """Make a new secret and print it. Until the time is up, webhooks carry the signatures of both."""
+
+    if isnan(hours):
+        raise click.BadParameter("nan is no number of hours.", param_hint="--hours")
 
     async def rotated(studio: Any) -> str:
         secret: str = await studio.deliveries.rotate_secret(await _account_id(studio, account), hours)

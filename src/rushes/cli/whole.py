@@ -16,7 +16,7 @@ def is_whole(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             return _CHECKS[path.suffix](file)
-    except FileNotFoundError:
+    except OSError:  # none, a folder, or one that cannot be read
         return False
 
 

@@ -142,7 +142,7 @@ def base(url: str) -> str:
     Raises:
         InvalidQuery: it is no address of a server.
     """
-    if not _leads_somewhere(url) or "?" in url or "#" in url:
+    if not _leads_somewhere(url) or any(sign in url for sign in "?#@"):
         raise InvalidQuery(f"{url!r} is not the address of a server, such as http://127.0.0.1:8700.")
     return url.rstrip("/").removesuffix(_V1).removesuffix("/pictoryapis") + _V1
 
@@ -206,7 +206,7 @@ def size(path: Path) -> int:
 
 def segment(name: str) -> str:
     """An id as one segment of a path, whatever is in it."""
-    return quote(name, safe="").replace(".", "%2E")
+    return quote(name, safe="", errors="surrogatepass").replace(".", "%2E")
 
 
 def target(to: Path, item: Item) -> Path:
@@ -249,7 +249,7 @@ class Tries:
     """Whether one of them may have been taken, though nobody knows."""
 
     def __post_init__(self) -> None:
-        self.left = self.call.tries - 1
+        self.left = max(self.call.tries - 1, 0)
 
     def after_loss(self, error: httpx2.RequestError, *, repeatable: bool) -> float:
         """Seconds to wait after a try that got no answer.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -46,7 +47,8 @@ class Part:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        with suppress(OSError):  # on a full disk, what is left in the buffer cannot be written now either
+            self._file.close()
         self._path.unlink(missing_ok=True)
 
     @property
@@ -95,23 +97,32 @@ class Part:
 
     def write(self, chunk: bytes) -> None:
         """More of it."""
-        self._file.write(chunk)
+        with self._saving():
+            self._file.write(chunk)
         self.size += len(chunk)
 
     def finish(self) -> Path:
         """Give it its name, on the disk.
 
         Raises:
-            NotWhole: it is shorter or longer than it should be, or something else altogether.
+            NotWhole: it is shorter or longer than it should be, or something else altogether; NotSaved: no room for it.
         """
         if not self.size or (self.total is not None and self.size != self.total):
             of = "" if self.total is None else f"of {self.total} "
             raise NotWhole(f"{self.size} {of}bytes of {self.to.name} came; download it again.")
-        self._file.flush()
-        self._check()
-        os.fsync(self._file.fileno())
-        self._path.replace(self.to)
+        with self._saving():
+            self._file.flush()
+            self._check()
+            os.fsync(self._file.fileno())
+            self._path.replace(self.to)
         return self.to
+
+    @contextmanager
+    def _saving(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise NotSaved(f"{self.to} cannot be written: {error.strerror}.") from error
 
     def _check(self) -> None:
         start, signature = _SIGNATURES.get(self._suffix, (0, b""))

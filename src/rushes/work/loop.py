@@ -7,8 +7,9 @@ import logging
 from contextlib import suppress
 
 from rushes import ids, logs, tracing
+from rushes.config import Config
 from rushes.errors import LeaseLost, Unavailable
-from rushes.fetch import Fetcher
+from rushes.fetch import Fetcher, Lookups
 from rushes.model import Job
 from rushes.studio import Studio
 from rushes.work.generate import Generator
@@ -110,9 +111,15 @@ class Worker:
             await self._studio.release(self._owner)
 
 
+def downloader(config: Config) -> Fetcher:
+    """The way out to inputs; close it."""
+    # The loop's own look-ups share two threads, all providers' among them: names that stay silent would hold them.
+    return Fetcher(config.allow_private_hosts, resolver=Lookups(config.worker_concurrency))
+
+
 async def work(studio: Studio, stop: asyncio.Event) -> None:
     """Run one worker, and one notifier beside it, until ``stop`` is set."""
-    fetcher, posting = Fetcher(studio.config.allow_private_hosts), poster(studio.config)
+    fetcher, posting = downloader(studio.config), poster(studio.config)
     try:
         async with asyncio.TaskGroup() as both:
             both.create_task(Worker(studio, fetcher).run(stop))

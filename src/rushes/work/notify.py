@@ -72,14 +72,17 @@ class Notifier:
         return await self._studio.deliveries.claim(self._owner, wanted, SEND_SECONDS)
 
     def _wanted(self, lanes: Iterable[str]) -> dict[str, int]:
-        """How many places each lane has free, and all of them together."""
+        """How many places each lane has free; an account, however many its lanes, holds as many as it leaves free."""
         busy, left = Counter(held.lane for held in self._held.values()), _AT_ONCE - len(self._held)
+        of_account = Counter(held.account_id for held in self._held.values())
         wanted: dict[str, int] = {}
         for lane in lanes:
-            places = min(_IN_A_LANE - busy[lane], left)
+            account_id = lane.partition(" ")[0]
+            places = min(_IN_A_LANE - busy[lane], left - of_account[account_id])
             if places > 0:
                 wanted[lane] = places
                 left -= places
+                of_account[account_id] += places
         return wanted
 
     async def _wait(self, stop: asyncio.Event) -> None:

@@ -50,7 +50,12 @@ class AsyncClient:
         self._key = calls.header(key, "key")
         self._seconds = timeout
         self._tries = tries
-        self._http = httpx2.AsyncClient(timeout=timeout, headers={"User-Agent": calls.USER_AGENT})
+        try:
+            self._http = httpx2.AsyncClient(timeout=timeout, headers={"User-Agent": calls.USER_AGENT})
+        except (ImportError, ValueError, OSError) as error:  # HTTPS_PROXY, ALL_PROXY, SSL_CERT_FILE and their like
+            raise InvalidQuery(
+                f"The proxy or the certificates that the environment names cannot be used: {str(error).rstrip('.')}."
+            ) from error
         self._announced: bool | None = None
         self.videos = AsyncVideos(self)
         self.images = AsyncImages(self)
@@ -147,7 +152,9 @@ class AsyncClient:
         async with self._http.stream("GET", url, headers=part.headers, follow_redirects=True) as response:
             if response.status_code == 416 and part.size:
                 part.start_over()
-                raise httpx2.RemoteProtocolError("the server has nothing that follows what came of the file")
+                raise httpx2.RemoteProtocolError(
+                    "the server has nothing that follows what came of the file", request=response.request
+                )
             if response.status_code not in (200, 206):
                 return Answer(response.status_code, response.headers, b"")
             part.begin(response.status_code, response.headers)
@@ -177,7 +184,13 @@ class AsyncClient:
             RushesError: one class a meaning, as drawn in ``rushes.errors``.
         """
         once = calls.header(idempotency_key or calls.new_key(), "idempotency key") if method == "POST" else ""
-        answer = await self._send(Call(method, path, params or {}, body, once, tries or self._tries, timeout))
+        call = Call(method, path, params or {}, body, once, tries or self._tries, timeout)
+        try:
+            answer = await self._send(call)
+        except UnicodeEncodeError:
+            raise InvalidQuery(
+                "A text holds half a surrogate pair, or bytes that are no UTF-8: it cannot be sent."
+            ) from None
         return answer.json()
 
     async def pages(
@@ -229,7 +242,9 @@ class AsyncClient:
         async for chunk in response.aiter_bytes():
             body += chunk
             if monotonic() > end:
-                raise httpx2.ReadTimeout(f"the answer was not there after {seconds:g} seconds")
+                raise httpx2.ReadTimeout(
+                    f"the answer was not there after {seconds:g} seconds", request=response.request
+                )
             if len(body) > calls.LONGEST_ANSWER:
                 raise BadAnswer(f"The server's answer is longer than {calls.LONGEST_ANSWER} bytes.")
         return bytes(body)

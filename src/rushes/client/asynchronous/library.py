@@ -60,7 +60,7 @@ class _Library(Generic[T]):
         answer = await self._client.ask("POST", self._path, body=body, idempotency_key=idempotency_key)
         return Job(items.read(items.submitted, answer), "in-progress", None, None, None, None, answer)
 
-    async def _made(self, job: Job) -> T:
+    async def made(self, job: Job) -> T:
         """The item that a completed job made: whatever goes wrong in finding it, its file is told."""
         try:
             return await self._found(job)
@@ -138,7 +138,7 @@ class AsyncVideos(_Library[Video]):
         job = await self._submit(await self._body(prompt, options), idempotency_key)
         if not wait:
             return job
-        return await self._made(await self._client.jobs.wait(job.id, timeout=timeout, on_progress=on_progress))
+        return await self.made(await self._client.jobs.wait(job.id, timeout=timeout, on_progress=on_progress))
 
     async def _body(self, prompt: str, options: VideoOptions) -> Mapping[str, object]:
         first, extend, seconds = options.get("first_frame"), options.get("extend"), options.get("duration")
@@ -212,7 +212,7 @@ class AsyncImages(_Library[Image]):
         job = await self._submit(body, idempotency_key)
         if not wait:
             return job
-        return await self._made(await self._client.jobs.wait(job.id, timeout=timeout, on_progress=on_progress))
+        return await self.made(await self._client.jobs.wait(job.id, timeout=timeout, on_progress=on_progress))
 
 
 def _last_frame(video: Video) -> str:

@@ -59,7 +59,7 @@ class _Library(Generic[T]):
         answer = self._client.ask("POST", self._path, body=body, idempotency_key=idempotency_key)
         return Job(items.read(items.submitted, answer), "in-progress", None, None, None, None, answer)
 
-    def _made(self, job: Job) -> T:
+    def made(self, job: Job) -> T:
         """The item that a completed job made: whatever goes wrong in finding it, its file is told."""
         try:
             return self._found(job)
@@ -137,7 +137,7 @@ class Videos(_Library[Video]):
         job = self._submit(self._body(prompt, options), idempotency_key)
         if not wait:
             return job
-        return self._made(self._client.jobs.wait(job.id, timeout=timeout, on_progress=on_progress))
+        return self.made(self._client.jobs.wait(job.id, timeout=timeout, on_progress=on_progress))
 
     def _body(self, prompt: str, options: VideoOptions) -> Mapping[str, object]:
         first, extend, seconds = options.get("first_frame"), options.get("extend"), options.get("duration")
@@ -211,7 +211,7 @@ class Images(_Library[Image]):
         job = self._submit(body, idempotency_key)
         if not wait:
             return job
-        return self._made(self._client.jobs.wait(job.id, timeout=timeout, on_progress=on_progress))
+        return self.made(self._client.jobs.wait(job.id, timeout=timeout, on_progress=on_progress))
 
 
 def _last_frame(video: Video) -> str:
