@@ -18,7 +18,7 @@ from rushes import ids
 from rushes.errors import Conflict, NotFound, StartError
 from rushes.model import Image, ImageRequest, Kind, Video, VideoRequest
 from rushes.studio import Studio
-from rushes.transfer.export import Outcome
+from rushes.transfer.export import Departures, Outcome
 from rushes.transfer.wall import Wall
 from tests.cli.running import rushes
 from tests.transfer.libraries import MAY, account_id, brought, clip, entered, exported, items, texts
@@ -188,6 +188,23 @@ async def test_what_was_deleted_stays_until_it_is_told_to_go(studio: Studio, tmp
     assert files(to).keys() == left
     assert own.exists()
     assert {path.name for path in to.iterdir() if path.is_dir()} == {name[:10] for name in left if "/" in name}
+
+
+async def test_an_item_deleted_while_it_is_copied_leaves_nothing_of_it(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip(tmp_path / "in" / "x.mp4")
+    await brought(studio, tmp_path / "in")
+    [item] = await items(studio)
+    copy = Departures._copy
+
+    async def copied(self: Departures, stored: str, size: int, to: Path, created: int) -> None:
+        await copy(self, stored, size, to, created)
+        await studio.delete_item(await account_id(studio), Kind.VIDEO, item["id"])
+
+    monkeypatch.setattr(Departures, "_copy", copied)
+    assert await exported(studio, to := tmp_path / "out") == []
+    assert {path.name for path in to.rglob("*")} == {"index.html", "index.jsonl", "rushes-export.json"}
 
 
 async def test_a_file_that_storage_lost_is_told_of_and_stops_no_other(studio: Studio, tmp_path: Path) -> None:

@@ -346,6 +346,23 @@ async def test_the_same_bytes_at_the_same_moment_are_one_item(studio: Studio, tm
     assert await left(studio) == (0, [])
 
 
+async def test_copies_of_other_ages_are_told_of_under_the_id_that_is_there(studio: Studio, tmp_path: Path) -> None:
+    for number in range(6):
+        os.utime(clip(tmp_path / "in" / f"{number}.mp4"), (MAY / 1000 + number, MAY / 1000 + number))
+    done = await brought(studio, tmp_path / "in")
+    [item] = await items(studio)
+    assert {each.item_id for each in done} == {item["id"]}
+
+
+async def test_another_video_under_an_id_that_is_here_is_not_called_here(studio: Studio, tmp_path: Path) -> None:
+    first = beside(clip(tmp_path / "a" / "x.mp4"), item=ITEM)
+    other = beside(clip(tmp_path / "b" / "x.mp4", 1), item=ITEM)
+    assert [done.outcome for done in await brought(studio, first)] == [Outcome.NEW]
+    [done] = await brought(studio, other)
+    assert (done.outcome, "sidecar" in done.sentence) == (Outcome.REFUSED, True)
+    assert [done.outcome for done in await brought(studio, first)] == [Outcome.HERE]
+
+
 async def test_a_copied_sidecar_takes_no_other_items_files(studio: Studio, tmp_path: Path) -> None:
     file_id = ids.uuid()
     for shade, item_id in enumerate(("20260601083000123aaaaaaaaaaaaaaaa", "20260601083000123bbbbbbbbbbbbbbbb")):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -268,7 +269,7 @@ async def test_an_item_that_cannot_be_one_is_refused_and_the_others_come(
     async with _Lying(listed) as url:
         report, _ = await pulled(studio, url, "pictai_x")
     assert report.counts[Outcome.NEW] == 1
-    assert report.counts[Outcome.DAMAGED] + report.counts[Outcome.LOST] == 1
+    assert sum(report.counts[each] for each in (Outcome.DAMAGED, Outcome.LOST, Outcome.REFUSED)) == 1
 
 
 async def test_what_no_database_can_hold_is_left_out_of_a_prompt(source: Source, studio: Studio) -> None:
@@ -277,6 +278,22 @@ async def test_what_no_database_can_hold_is_left_out_of_a_prompt(source: Source,
         report, _ = await pulled(studio, url, "pictai_x")
     assert report.counts == {Outcome.NEW: 1}
     assert [item["prompt"] for item in await items(studio)] == ["a fox in snow"]
+
+
+async def test_two_items_that_name_the_same_file_each_get_their_own(source: Source, studio: Studio) -> None:
+    """Both on their way at once: neither gets the other's bytes or sidecar, and none is left for another run."""
+    [first, second, *_] = source.listed[Kind.VIDEO]
+    listed = [first, {**second, "url": f"{second['url'].rpartition('/')[0]}/{_file(first)}"}]
+    async with _Lying(listed) as url:
+        report, _ = await pulled(studio, url, "pictai_x")
+    assert report.counts == {Outcome.NEW: 2}
+    owner = await account_id(studio)
+    for each in listed:
+        file_id = await library.file_of(studio.store, owner, each["id"])
+        assert file_id
+        sidecar = json.loads((studio.config.data / "media" / VideoFiles(owner, file_id).sidecar).read_text())
+        assert sidecar["item"]["id"] == each["id"]
+    assert await left(studio) == (0, [])
 
 
 class _Lying:
@@ -349,6 +366,22 @@ async def test_a_source_that_cannot_be_read_is_one_sentence(
     assert "Traceback" not in ended[2]
 
 
+async def test_what_may_not_be_fetched_is_told_so_and_exits_1(source: Source, tmp_path: Path) -> None:
+    """Links to another private host; and what a source lists neither writes on the terminal nor forges lines."""
+    first, second = source.listed[Kind.VIDEO][:2]
+    listed = [
+        {**first, "url": "http://10.1.2.3/x.mp4"},
+        {**second, "id": "a\x1b]0;x\x07\nnew\tforged"},
+    ]
+    async with _Lying(listed) as url:
+        ended = await run(*command(tmp_path / "data", url, "pictai_x"), cwd=tmp_path)
+    assert ended[0] == 1
+    assert "1 refused" in ended[2]
+    assert "RUSHES_ALLOW_PRIVATE_HOSTS" in ended[2]
+    assert len(ended[1].splitlines()) == 2
+    assert not re.search(r"[\x00-\x08\x0b-\x1f]", ended[1] + ended[2])
+
+
 async def test_killed_anywhere_it_goes_on_and_fetches_no_finished_file_again(source: Source, tmp_path: Path) -> None:
     """kill -9 after so many files, again and again; the last run ends it."""
     async with Faults(source.server.url, rate=0.4, most=9, seed=3) as faults:
@@ -382,12 +415,26 @@ def faults_only_slow(faults: Faults) -> None:
 
 async def test_watching_goes_on_by_itself_and_over_bad_days(source: Source, faults: Faults, tmp_path: Path) -> None:
     arguments = command(tmp_path / "data", faults.url, source.key, "--watch", "1s")
-    process = await asyncio.create_subprocess_exec(*arguments, cwd=tmp_path, start_new_session=True)
+    process = await asyncio.create_subprocess_exec(
+        *arguments,
+        cwd=tmp_path,
+        start_new_session=True,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    looks, faults.kinds, faults.most = "/pictoryapis/v1/aistudio/images", ["500"], 1_000
     try:
         async with asyncio.timeout(START_SECONDS):
-            while faults.whole["/pictoryapis/v1/aistudio/images"] < 3:
+            while faults.whole[looks] < 2:
+                await asyncio.sleep(0.02)
+            faults.rate = 1
+            while faults.played["500"] < 6:  # more than one request is tried
+                await asyncio.sleep(0.02)
+            faults.rate, seen = 0, faults.whole[looks]
+            while faults.whole[looks] < seen + 2:
                 await asyncio.sleep(0.02)
         assert process.returncode is None
     finally:
         process.terminate()
-        await process.wait()
+        _, err = await process.communicate()
+    assert b"rushes: " in err

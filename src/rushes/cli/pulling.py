@@ -14,8 +14,8 @@ from rushes.cli.times import Span
 from rushes.cli.waiting import Left
 from rushes.errors import RushesError, Unauthorized
 
-_FAILURES = ("failed",)
-_TOLD = ("lost", "damaged", "failed")
+_FAILURES = ("failed", "refused")
+_TOLD = ("lost", "damaged", "failed", "refused")
 _QUIET = ("here", "deleted")
 
 
@@ -46,7 +46,8 @@ def pull(
     stays deleted.
 
     At the end it says how many items are new, already here, lost (their link is dead at the source) or damaged (the
-    file there is not whole). Exit 1: something could not be fetched now, and another run may.
+    file there is not whole). Exit 1: something could not be fetched now (`failed`), and another run may; or it may not
+    be (`refused`): it is larger than RUSHES_INPUT_VIDEO_BYTES, or its link leads to a private address.
     """
     if not key:
         raise click.UsageError("There is no key: name it with --key, or in RUSHES_PULL_KEY.")

@@ -39,6 +39,7 @@ class Tally:
 
     def add(self, outcome: str, item_id: str | None, path: Path, sentence: str) -> None:
         """Tell of one thing that is done with."""
+        from rushes.cli.tables import one_line
         from rushes.wire import dumps
 
         self._counts[outcome] += 1
@@ -48,9 +49,9 @@ class Tally:
         elif self._as_json:
             click.echo(dumps({"outcome": outcome, "id": item_id, "path": shown, "sentence": sentence or None}))
         elif not sys.stdout.isatty():
-            click.echo("\t".join([outcome, item_id or "-", shown]))
+            click.echo("\t".join([outcome, one_line(item_id or "-"), one_line(shown)]))
         if outcome in self._told:
-            self._complain(f"{shown}: {sentence}")
+            self._complain(one_line(f"{shown}: {sentence}"))
         if self._bar:
             self._bar.advance(self._bar.task_ids[0])
 

@@ -31,9 +31,9 @@ from rushes.blobs.sums import sums
 from rushes.catalogue import nearest_ratio
 from rushes.errors import InvalidRequest, LeaseLost, RushesError, StorageFull, Unavailable, Unreadable
 from rushes.media.tags import image_tags, video_tags
-from rushes.model import Image, ImageRequest, Item, Kind, Video, VideoRequest
+from rushes.model import Image, ImageRequest, Item, Kind, Video, VideoFiles, VideoRequest
 from rushes.store import accounts
-from rushes.store.library import LIBRARIES, was_deleted
+from rushes.store.library import LIBRARIES, file_of, was_deleted
 from rushes.studio import Studio
 from rushes.transfer import sidecar
 from rushes.transfer.sidecar import ENDINGS, LONGEST_MODEL, LONGEST_PROMPT, Told
@@ -165,6 +165,7 @@ class Arrivals:
         """Its item's id, and whether it is new."""
         kind, told = await anyio.to_thread.run_sync(self._told, path)
         if told.item_id and told.item_id in (await self._known(kind, told.item_id))[0]:
+            await self._refuse_another(path, kind, told.item_id)
             return told.item_id, False
         with self.studio.blobs.workspace() as folder:
             digest = await anyio.to_thread.run_sync(_copied, path, folder / _SOURCE)
@@ -172,6 +173,17 @@ class Arrivals:
                 raise Unreadable("It is not the file that its sidecar tells of; take that away to import it as it is.")
             told = (await self._tagged(kind, told, folder / _SOURCE)).over(_defaults(path))
             return await self._take(Arrival(path, kind, folder, told, digest, self.account))
+
+    async def _refuse_another(self, path: Path, kind: Kind, item_id: str) -> None:
+        """A video of another size than the item of its id is another video. (Images may have been kept as PNGs.)"""
+        file_id = await file_of(self.studio.store, self.account_id, item_id)
+        if kind is Kind.IMAGE or file_id is None:
+            return
+        kept = await self.studio.blobs.stat(VideoFiles(self.account_id, file_id).video)
+        size = (await anyio.to_thread.run_sync(path.stat)).st_size
+        if kept is not None and kept.size != size:
+            sentence = f"The library has another video under the id in its sidecar, {item_id}"
+            raise InvalidRequest(f"{sentence}; take the sidecar away to import it as it is.")
 
     def _told(self, path: Path) -> tuple[Kind, Told]:
         if not path.is_file():
@@ -201,7 +213,10 @@ class Arrivals:
             return item_id, False
         async with self._turns.setdefault(file_id, asyncio.Lock()):  # two copies of a sidecar name the same files
             item = await self._item(arrival, item_id, file_id)
-            return item_id, item is not None and await self._enter(arrival, item)
+            if item is not None and await self._enter(arrival, item):
+                return item_id, True
+        held = await LIBRARIES[arrival.kind].id_of(self.studio.store, self.account_id, file_id)
+        return held or item_id, False  # a copy of another age came first
 
     async def _place(self, arrival: Arrival) -> tuple[str, bool, str]:
         """The id of its item, whether the library holds that, and the uuid for its files.

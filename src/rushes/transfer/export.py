@@ -157,6 +157,7 @@ class Departures:
             is_new = await self._write(leaving)
         except NotFound as error:
             if await LIBRARIES[leaving.kind].get(self.studio.store, self.account.id, item_id) is None:
+                await anyio.to_thread.run_sync(self._forget, leaving)
                 return Exported(item_id, Outcome.GONE, path, "")
             return Exported(item_id, Outcome.MISSING, path, error.sentence)
         return Exported(item_id, Outcome.NEW if is_new else Outcome.HERE, path, "")
@@ -173,6 +174,16 @@ class Departures:
         kept = await self._kept(leaving.files.sidecar)
         await anyio.to_thread.run_sync(self._tell, leaving, kept, told)
         return True
+
+    def _forget(self, leaving: Leaving) -> None:
+        """What was copied of an item before it was deleted: without its JSON no later export would find it."""
+        if (self.folder / f"{leaving.stem}.json").is_file():
+            return
+        for _, _, name in leaving.names:
+            for file in (self.folder / name, self.folder / f"{name}.part"):
+                file.unlink(missing_ok=True)
+        with suppress(OSError):  # the day has others
+            (self.folder / leaving.stem).parent.rmdir()
 
     async def _size(self, stored: str) -> int:
         blob = await self.studio.blobs.stat(stored)

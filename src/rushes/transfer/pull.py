@@ -21,6 +21,7 @@ from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
+from weakref import WeakValueDictionary
 
 import anyio.to_thread
 
@@ -73,6 +74,8 @@ class Outcome(StrEnum):
     """Its file is not at the source any more."""
     DAMAGED = "damaged"
     """Its file is there, and is not what it should be."""
+    REFUSED = "refused"
+    """Its file may not be fetched here: it is too large, or its link leads to a private address."""
     FAILED = "failed"
     """It could not be fetched now; another run may."""
 
@@ -143,6 +146,8 @@ class _Mirror:
     on_done: Callable[[Pulled], object]
     report: Report = field(default_factory=Report)
     examiner: media.Examiner = field(default_factory=media.Examiner)
+    turns: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
+    """By the uuid of the files: two items may name the same, and one after the other takes them or finds others."""
 
     async def run(self, at_once: int) -> None:
         try:
@@ -192,8 +197,10 @@ class _Mirror:
         except NotFound as error:
             sentence = error.sentence.replace(" Check the link and send it again.", "")
             return Pulled(kind, name, Outcome.LOST, sentence=sentence)
-        except (Unreadable, InputTooLarge, InputBlocked) as error:
+        except Unreadable as error:
             return Pulled(kind, name, Outcome.DAMAGED, sentence=error.sentence)
+        except (InputTooLarge, InputBlocked) as error:
+            return Pulled(kind, name, Outcome.REFUSED, sentence=error.sentence)
         except (InputUnreachable, LeaseLost) as error:
             sentence = error.sentence.replace("Check the link and send it again.", "Another run may fetch it.")
             return Pulled(kind, name, Outcome.FAILED, sentence=sentence)
@@ -217,6 +224,19 @@ class _Arrival:
         """Fetch, examine, keep, enter; ``False``: somebody else has entered it meanwhile."""
         if self.told.item_id is None or self.told.created is None:
             raise Unreadable("What the source lists is no item: its id or its date cannot be.")
+        async with self.mirror.turns.setdefault(self._file_id(), asyncio.Lock()):
+            return await self._bring()
+
+    def _file_id(self) -> str:
+        if self.kind is Kind.IMAGE:
+            return str(self.told.item_id)
+        found = _UUID.match(PurePosixPath(urlsplit(str(self.listed.get("url"))).path).name)
+        return found[0] if found else self._derived_id()
+
+    def _derived_id(self) -> str:
+        return ids.derived_uuid(f"{self.mirror.source}\n{self.told.item_id}")
+
+    async def _bring(self) -> bool:
         files = await self._expected()
         if files is None:
             return False
@@ -235,13 +255,10 @@ class _Arrival:
     async def _expected(self) -> Files | None:
         """Names for its files: with the uuid they have at the source, so that what was made from them says so here."""
         studio, account_id = self.mirror.studio, self.mirror.account_id
-        if self.kind is Kind.IMAGE:
-            return await studio.expect_files(account_id, self.kind, str(self.told.item_id))
-        found = _UUID.match(PurePosixPath(urlsplit(str(self.listed.get("url"))).path).name)
-        files = await studio.expect_files(account_id, self.kind, found[0]) if found else None
-        return files or await studio.expect_files(
-            account_id, self.kind, ids.derived_uuid(f"{self.mirror.source}\n{self.told.item_id}")
-        )
+        files = await studio.expect_files(account_id, self.kind, self._file_id())
+        if files or self.kind is Kind.IMAGE:
+            return files
+        return await studio.expect_files(account_id, self.kind, self._derived_id())
 
     async def _collect(self, files: Files, folder: Path) -> Item:
         config = self.mirror.studio.config
