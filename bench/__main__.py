@@ -8,7 +8,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import gallery, jobs, list_page, media, pull, sandbox, search, stills, turns, walk
+from bench import gallery, jobs, list_page, media, pull, sandbox, search, start, stills, turns, walk
 from bench.figure import table
 from bench.programs import HERE, Missing, need
 
@@ -20,7 +20,7 @@ def main() -> None:
         # What measures memory goes first: a child of a parent that has grown begins as large as it.
         figures = [
             figure
-            for part in (stills, sandbox, walk, pull, list_page, media, search, jobs, turns, gallery)
+            for part in (stills, sandbox, start, walk, pull, list_page, media, search, jobs, turns, gallery)
             for figure in part.run()
         ]
     except Missing as error:

@@ -182,7 +182,7 @@ def figures(url: str) -> dict[str, float]:
 def test_requests_are_counted_by_route_over_all_processes(site: Site) -> None:
     def count() -> float:
         told = figures(f"{site.server.url}/metrics")
-        return told.get(f"rushes_requests_total GET {LISTS} 401", 0)
+        return told.get(f"rushes_request_seconds_count GET {LISTS} 401", 0)
 
     before = count()
     for _ in range(20):  # each on a connection of its own: either process takes some
@@ -195,7 +195,7 @@ def test_no_path_and_no_method_that_somebody_made_up_is_a_label(site: Site) -> N
         httpx2.get(site.server.url + path, trust_env=False)
     httpx2.request("BREW", f"{site.server.url}/quota", trust_env=False)
     told = figures(f"{site.server.url}/metrics")
-    routes = {name.split()[2] for name in told if name.startswith("rushes_requests_total")}
+    routes = {name.split()[2] for name in told if name.startswith("rushes_request_seconds_count")}
     assert {"none", f"{V1}/jobs/{{job_id}}", "/videos/user/{account_id}/{name}"} <= routes
     assert not re.search(r"[0-9a-f]{8}-", " ".join(told))
     assert "BREW" not in " ".join(told)

@@ -135,7 +135,7 @@ def is_success(tried: Try) -> bool:
 
 def poster(config: Config) -> Fetcher:
     """The way out to webhooks; close it."""
-    return Fetcher(config.allow_private_hosts, resolver=Lookups(_AT_ONCE))
+    return Fetcher(config.allow_private_hosts, resolver=Lookups(2 * _AT_ONCE))
 
 
 async def send_test(studio: Studio, fetcher: Fetcher, account_id: str, url: str) -> Try:
