@@ -33,6 +33,8 @@ from tests.api.library import video as a_video
 from tests.api.takes import VIDEOS, Json, completed, ended
 from tests.conftest import V1, Server, serving
 
+pytestmark = pytest.mark.xdist_group("portfolio")  # one portfolio for all of them
+
 IMAGES = "/aistudio/images"
 ALWAYS = ["url", "id", "prompt", "aspectRatio", "createdDate", "model", "width", "height"]
 GOOD = {"prompt": "a red fox in fresh snow"}

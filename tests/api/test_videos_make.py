@@ -23,6 +23,8 @@ from tests.api.takes import VIDEOS, Json, completed, ended, failed, submit
 from tests.conftest import Server, serving
 from tests.media.clips import make
 
+pytestmark = pytest.mark.xdist_group("reel")  # one reel for all of them
+
 Picture = NDArray[np.uint8]
 
 SIZES = {"pixverse5.5": (720, 1280), "veo3.1": (1080, 1920), "veo3.1_fast": (1080, 1920)}

@@ -17,6 +17,8 @@ from tests.api.takes import completed, submit
 from tests.cli.desk import Desk
 from tests.conftest import Server, wait_until
 
+pytestmark = pytest.mark.xdist_group("stocked")  # one library for all of them
+
 LONG = "a red fox in fresh snow, low sun behind the pines, its breath in the cold air, 35mm film"
 WIDE = "雪の中の赤い狐、低い太陽、松林の向こう、冷たい空気の中の息"
 

@@ -25,6 +25,8 @@ from rushes.store import postgres as pg
 from rushes.store.library import LIBRARIES
 from tests.contract.samples import NOON
 
+pytestmark = pytest.mark.xdist_group("stock")  # one stock for all of them
+
 ROWS = 100_000
 FILTERS = ("model", "aspect_ratio", "created_after", "created_before", "parent")
 COMBINATIONS = [names for size in range(len(FILTERS) + 1) for names in itertools.combinations(FILTERS, size)]

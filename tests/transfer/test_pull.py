@@ -30,7 +30,7 @@ from tests.conftest import START_SECONDS, Server, serving
 from tests.servers.faults import Faults
 from tests.transfer.libraries import account_id, brought, clip, items, left, texts
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("pull")]  # one source for all of them
 
 VIDEOS, IMAGES = 14, 5
 
@@ -194,6 +194,7 @@ def _file(item: dict[str, Any], link: str = "url") -> str:
     return str(item[link]).rpartition("/")[2]
 
 
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)  # half a minute of pauses, whatever the database
 async def test_a_file_that_always_breaks_off_is_left_for_another_run(
     source: Source, studio: Studio, faults: Faults
 ) -> None:

@@ -24,7 +24,7 @@ from tests.cli.running import failed, rushes
 from tests.conftest import serving
 from tests.transfer.worked import Made, faults, film
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("rebuild")]  # one library made for all of them
 
 LEDGER = """
 SELECT account_id, type, amount, source, description, job_id FROM ledger

@@ -36,7 +36,7 @@ from tests.transfer.libraries import brought
 from tests.transfer.test_import import png
 from tests.transfer.worked import Made, database_like, faults, film, on_postgres
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("verify")]  # one library made for all of them
 
 LONG_AGO = time.time() - 30 * 86_400
 
