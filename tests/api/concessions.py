@@ -20,6 +20,22 @@ _DEPENDS = {
 }
 
 
+# Of HTTP itself, or of every answer: the document says so once, where it begins.
+_OF_EVERY_ANSWER = {
+    *("content-type", "content-length", "connection", "date"),
+    *("rushes-version", "access-control-allow-origin", "access-control-expose-headers"),
+}
+
+
+@schemathesis.check
+def no_header_is_sent_that_is_not_described(ctx: object, response: Response, case: Case[Any]) -> None:
+    """Schemathesis itself looks only for those that are described and missing."""
+    told = case.operation.responses.find_by_status_code(response.status_code)
+    described = {name.lower() for name, _ in told.headers.items()} if told else set()
+    undescribed = {name.lower() for name in response.headers} - described - _OF_EVERY_ANSWER
+    assert not (told and undescribed), sorted(undescribed)
+
+
 @schemathesis.hook
 def filter_failure(context: HookContext, failure: Any, case: Case[Any], response: Response) -> bool:
     """Whether a complaint counts."""

@@ -434,6 +434,16 @@ def test_another_accounts_item_was_made_from_nothing(shelf: Shelf, library: Shel
     assert shelf.page(continuedBy=child) == shelf.page(IMAGES, continuedBy=child) == {"items": []}
 
 
+def test_a_token_is_bound_to_the_item_whose_origins_it_lists(shelf: Shelf) -> None:
+    parents = [still(shelf.account_id, "1:1", NOON + number) for number in range(3)]
+    children = [film(shelf.account_id, "veo3.1", "16:9", NOON + number) for number in (8, 9)]
+    shelf.enter(*map(Entered, parents), *(Entered(each, tuple(parents)) for each in children))
+    token = shelf.page(IMAGES, continuedBy=children[0].id, limit=2)["nextPageKey"]
+    assert len(shelf.page(IMAGES, continuedBy=children[0].id, nextPageKey=token)["items"]) == 1
+    answer = shelf.api.get(IMAGES, params={"continuedBy": children[1].id, "nextPageKey": token})
+    assert named(answer) == ["nextPageKey"]
+
+
 def test_what_an_item_was_made_from_is_not_searched(shelf: Shelf) -> None:
     assert named(shelf.api.get(VIDEOS, params={"continuedBy": "some", "q": "fox"})) == ["continuedBy"]
 

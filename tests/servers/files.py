@@ -7,6 +7,7 @@ import gzip
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Self
+from urllib.parse import unquote
 
 from aiohttp import web
 
@@ -19,7 +20,7 @@ class FileServer:
     ``/file/N`` N bytes, ``/gzip/N`` the same though nobody asked to have it packed, ``/status/N``,
     ``/cut`` ends before its announced length, ``/beyond`` goes past it, ``/endless``, ``/drip`` a byte
     now and then for ever, ``/silent``, ``/hangup``, ``/garbage``, ``/hops/N`` N redirects and then a file,
-    ``/loop``, ``/to?LOCATION``; anything else gives back its own path.
+    ``/loop``, ``/to?LOCATION``, ``/later?RETRY-AFTER``; anything else gives back its own path.
     """
 
     def __init__(self) -> None:
@@ -71,6 +72,7 @@ def _app(requests: list[web.Request]) -> web.Application:
     app.router.add_get("/hops/{left}", _hops)
     app.router.add_get("/loop", _loop)
     app.router.add_get("/to", _to)
+    app.router.add_get("/later", _later)
     app.router.add_get("/{any:.*}", _anything)
     return app
 
@@ -141,6 +143,10 @@ async def _loop(request: web.Request) -> web.Response:
 
 async def _to(request: web.Request) -> web.Response:
     return web.Response(status=302, headers={"Location": request.raw_path.partition("?")[2]})
+
+
+async def _later(request: web.Request) -> web.Response:
+    return web.Response(status=503, headers={"Retry-After": unquote(request.query_string)})
 
 
 async def _anything(request: web.Request) -> web.Response:

@@ -195,6 +195,28 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path, 
     assert heard == []
 
 
+@pytest.mark.parametrize(
+    ("told", "wait"), [("7", 7), ("Wed, 21 Oct 2026 07:28:00 GMT", None), ("-1", None), ("", None)], ids=repr
+)
+async def test_how_long_to_wait_is_told_where_it_is_seconds(
+    fetcher: Fetcher, tmp_path: Path, told: str, wait: float | None
+) -> None:
+    with pytest.raises(InputUnreachable) as raised:
+        await get(fetcher, f"http://files.test/later?{told.replace(' ', '%20')}", tmp_path)
+    assert (raised.value.status, raised.value.retry_after) == (503, wait)
+
+
+async def test_no_cookie_comes_back_where_connections_are_kept(
+    server: FileServer, dials: Dials, tmp_path: Path
+) -> None:
+    fetcher = Fetcher(resolver=Names({"files.test": [PUBLIC]}), open_socket=dials, keep_connections=True)
+    for _ in range(2):
+        assert await get(fetcher, "http://files.test/hops/2", tmp_path) == content(100)
+    await fetcher.close()
+    assert server.connections == 1
+    assert [request.headers.get("Cookie") for request in server.requests] == [None] * 6
+
+
 async def test_nobody_listens(tmp_path: Path) -> None:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))

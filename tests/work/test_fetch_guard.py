@@ -164,6 +164,7 @@ http://files.test:0/
 http://127.0.0.1:0/
 http://files.test:22/
 http://files.test:25/
+http://files.test:6000/
 http://files.test:6667/
 http://files.test:65536/
 http://files.test:-1/
