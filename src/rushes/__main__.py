@@ -6,9 +6,12 @@ Nothing is imported before ``main`` runs: helper processes import this module ag
 
 def main() -> None:
     """Run the command line."""
-    from rushes.cli import run
+    try:
+        from rushes.cli import run
 
-    run()
+        run()
+    except KeyboardInterrupt:  # before there was anybody to answer it
+        raise SystemExit("Aborted!") from None
 
 
 if __name__ == "__main__":

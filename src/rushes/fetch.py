@@ -59,6 +59,9 @@ _DENIED = tuple(
 _BAD_PORTS = frozenset(range(1024)) - {80, 443} | {1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061}
 _BAD_PORTS |= {6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080}
 
+# What whoever named an address is asked for instead.
+_PLEAS = {"file": "Send a link", "webhook": "Name a webhook"}
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _PLAIN = re.compile(r"[!-~]+")
 # A name that ends in a number is an address to some readers (127.1, 0x7f.1, 127.0.0.1.); to us it is neither.
@@ -158,7 +161,7 @@ class Fetcher:
             InputTooLarge: it announces or has more than ``max_bytes`` bytes.
             StorageFull: there is no room for ``to``.
         """
-        target = _target(url)
+        target = checked(url)
         try:
             async with asyncio.timeout(seconds):
                 await self._follow(target, to, max_bytes)
@@ -174,8 +177,8 @@ class Fetcher:
             InputBlocked: it leads where we do not dial.
             InputUnreachable: it gave no answer.
         """
-        target = _target(url, what="webhook")
-        guard = self._guard(target)
+        target = checked(url, what="webhook")
+        guard = self._guard(target, what="webhook")
         end = asyncio.get_running_loop().time() + seconds
         try:
             # Nothing is unpacked: a few bytes can hold gigabytes.
@@ -211,7 +214,7 @@ class Fetcher:
             try:
                 async with session.get(target, allow_redirects=False) as answer:
                     if answer.status in _REDIRECTS and "Location" in answer.headers:
-                        return _target(answer.headers["Location"], target)
+                        return checked(answer.headers["Location"], target)
                     await save(answer, to, max_bytes)
             except aiohttp.ClientError as error:
                 # Not chained: aiohttp's own words repeat the URL, query and all, and would carry it into a log.
@@ -231,9 +234,9 @@ class Fetcher:
             self._kept[host] = guard, self._session(guard, close_after=False)
         yield self._kept[host]
 
-    def _guard(self, target: URL) -> _Guard:
+    def _guard(self, target: URL, what: str = "file") -> _Guard:
         excepted = _host(target).rstrip(".") in self._names
-        return _Guard(_host(target), excepted, self._networks, self._open_socket)
+        return _Guard(_host(target), excepted, self._networks, self._open_socket, what)
 
     def _session(
         self, guard: _Guard, *, read_bufsize: int = _READ_BYTES, auto_decompress: bool = True, close_after: bool = True
@@ -261,6 +264,7 @@ class _Guard:
     excepted: bool
     networks: tuple[_Network, ...]
     open_socket: aiohttp.SocketFactoryType
+    what: str
     refusal: InputBlocked | None = None
 
     def __call__(self, info: aiohttp.AddrInfoType) -> socket.socket:
@@ -270,7 +274,7 @@ class _Guard:
         return self.open_socket(info)
 
     def _judge(self, address: _Address, port: int) -> None:
-        if sentence := _objection(self.host, address, port):
+        if sentence := _objection(self.host, address, port, _PLEAS[self.what]):
             self.refusal = InputBlocked(sentence)
             raise OSError(errno.EACCES, "refused by the guard")
 
@@ -282,15 +286,15 @@ def _parsed(text: str) -> _Address:
         return ip_address("::")  # a resolver's answer that is no address is refused as the unspecified one
 
 
-def _objection(host: str, address: _Address, port: int) -> str | None:
+def _objection(host: str, address: _Address, port: int, plea: str) -> str | None:
     if not address.is_global or _within(_DENIED, address):
         # The address stays unsaid: who cannot see a network should not learn its addresses here.
         return (
-            f"{host} is a private or reserved address, or leads to one. Send a link that is open to all,"
+            f"{host} is a private or reserved address, or leads to one. {plea} that is open to all,"
             " or ask the operator to list the host in RUSHES_ALLOW_PRIVATE_HOSTS."
         )
     if port in _BAD_PORTS:
-        return f"Port {port} of {host} is not one that the web is served on. Send a link on port 80 or 443."
+        return f"Port {port} of {host} is not one that the web is served on. {plea} on port 80 or 443."
     return None
 
 
@@ -298,8 +302,12 @@ def _within(networks: tuple[_Network, ...], address: _Address) -> bool:
     return any(address in network for network in networks)
 
 
-def _target(text: str, base: URL | None = None, what: str = "file") -> URL:
-    """The URL in ``text``, seen from ``base``, if there is only one way to read where it leads."""
+def checked(text: str, base: URL | None = None, what: str = "file") -> URL:
+    """The URL of a ``file`` or a ``webhook`` in ``text``, seen from ``base``.
+
+    Raises:
+        InputBlocked: its form leaves more than one way to read where it leads, or shows a password.
+    """
     try:
         # Only what needs quoting is quoted: yarl tidies the rest too, and breaks links signed as spelled.
         url = URL(text, encoded=_PLAIN.fullmatch(text) is not None)
@@ -313,7 +321,7 @@ def _target(text: str, base: URL | None = None, what: str = "file") -> URL:
         raise InputBlocked(f"The URL of the {what} does not name its host plainly. Write it out.")
     if url.raw_user is not None or url.raw_password is not None:
         # A job keeps and shows its URLs: a password in one would be written down and read by every key.
-        raise InputBlocked(f"The URL at {host} holds a name or a password. Send a signed link instead.")
+        raise InputBlocked(f"The URL at {host} holds a name or a password. {_PLEAS[what]} that needs neither.")
     return url
 
 

@@ -371,6 +371,18 @@ def test_malformed_json_and_what_is_no_object_is_400(clerk: httpx2.Client, body:
     assert set(names) <= {"prompt"}
 
 
+@pytest.mark.parametrize("number", ["9" * 5_000, "-" + "9" * 5_000, "9" * 5_000 + ".5e9"], ids=len)
+def test_an_unknown_field_may_hold_a_number_of_any_length(clerk: httpx2.Client, number: str) -> None:
+    accepted(send(clerk, GOOD_BYTES[:-1] + f', "x": {number}}}'.encode()))
+    refused(send(clerk, f'{{"prompt": {number}}}'.encode()), "prompt")
+
+
+def test_what_is_nested_too_deeply_is_told_so(clerk: httpx2.Client) -> None:
+    answer = send(clerk, GOOD_BYTES[:-1] + b', "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}")
+    refused(answer)
+    assert "nested too deeply" in answer.json()["message"]
+
+
 @pytest.mark.parametrize(
     "content_type",
     [None, "", "text/plain", "text/json", "application/x-www-form-urlencoded", "application/jsonx", "json"],

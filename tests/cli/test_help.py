@@ -126,6 +126,13 @@ def test_wrong_usage_exits_2_and_says_how_to_use_it(tmp_path: Path, arguments: l
     assert not list(tmp_path.iterdir()), "nothing was made"
 
 
+def test_ctrl_c_while_it_starts_leaves_no_trace(tmp_path: Path) -> None:
+    """A module that is found before the real one makes the moment."""
+    (tmp_path / "click.py").write_text("raise KeyboardInterrupt")
+    run = rushes("list", cwd=tmp_path)
+    assert (run.returncode, run.stdout, run.stderr) == (1, "", "Aborted!\n")
+
+
 def test_a_slip_of_the_keyboard_is_answered_with_what_is_near(tmp_path: Path) -> None:
     run = rushes("keyz", cwd=tmp_path)
     assert (run.returncode, run.stdout) == (2, "")

@@ -46,7 +46,7 @@ class Desk:
         """The one sentence of a command that does not."""
         run = await self.run(*arguments)
         assert (run.returncode, run.stdout, run.stderr.count("\n")) == (1, "", 1), run.stderr
-        return run.stderr.removeprefix("Error: ").removesuffix("\n")
+        return re.sub(r"^(Error|rushes): ", "", run.stderr).removesuffix("\n")
 
     async def listed(self, *arguments: str) -> list[dict[str, Any]]:
         return [json.loads(line) for line in (await self.said("list", "--json", *arguments)).splitlines()]
@@ -59,19 +59,27 @@ class Desk:
 
     async def told(self, path: str, account: str = "default") -> str:
         """A delivery that has been tried once."""
+        delivery_id = await self.due(self.receiver.url(path), account)
+        await self.tried(delivery_id)
+        return delivery_id
+
+    async def due(self, url: str, account: str = "default") -> str:
+        """A delivery that has not."""
+        async with self.studio() as studio, studio.store.write() as tx:
+            account_id = (await accounts.named(tx, account)).id
+            return await webhooks.add(tx, account_id, "the-job", url, '{"a":1}')
+
+    async def tried(self, delivery_id: str, times: int = 1) -> None:
+        """Send what is due until that one has been tried so often."""
         async with self.studio() as studio:
-            async with studio.store.write() as tx:
-                account_id = (await accounts.named(tx, account)).id
-                delivery_id = await webhooks.add(tx, account_id, "the-job", self.receiver.url(path), '{"a":1}')
             stop, fetcher = asyncio.Event(), poster(studio.config)
             task = asyncio.create_task(Notifier(studio, fetcher).run(stop))
             async with asyncio.timeout(30):
-                while not await webhooks.tries(studio.store, delivery_id):
+                while len(await webhooks.tries(studio.store, delivery_id)) < times:
                     await asyncio.sleep(0.02)
             stop.set()
             await task
             await fetcher.close()
-        return delivery_id
 
 
 @pytest.fixture
@@ -122,6 +130,13 @@ async def test_what_a_receiver_answers_cannot_reach_the_terminal(desk: Desk) -> 
     assert all(character.isprintable() or character == "\n" for character in shown)
 
 
+async def test_a_url_with_an_escape_in_it_cannot_reach_the_terminal(desk: Desk) -> None:
+    asked = await desk.due("http://hooks.test/\x1b]0;x\x07\u202e")
+    for shown in (await desk.said("list"), await desk.said("show", asked)):
+        assert "http://hooks.test/ ]0;x" in shown
+        assert all(character.isprintable() or character == "\n" for character in shown)
+
+
 async def test_a_replay_makes_it_due_again(desk: Desk) -> None:
     asked = await desk.told("/status/410")
     assert [told["state"] for told in await desk.listed()] == ["gone"]
@@ -148,8 +163,7 @@ async def test_a_test_sends_one_signed_event_now_and_is_kept(desk: Desk) -> None
         ("/status/410?token=1", r"The webhook answered 410 in \d+ ms, saying \"as asked\"\."),
         ("/redirect?/hook", r"The webhook answered 307 in \d+ ms\."),
         ("/reset?token=1", r"The webhook at 127\.0\.0\.1 was not reached: it hung up\."),
-        ("http://10.0.0.1/?token=1", r"10\.0\.0\.1 is a private or reserved address.*"),
-        ("hooks.test", r"The address of the webhook is not an http or https URL\. Send one that is\."),
+        ("http://10.0.0.1/?token=1", r"10\.0\.0\.1 is a private .* Name a webhook that is open to all, or ask .*"),
     ],
 )
 async def test_a_test_that_is_not_taken_exits_1_and_is_not_tried_again(desk: Desk, url: str, sentence: str) -> None:
@@ -158,6 +172,32 @@ async def test_a_test_that_is_not_taken_exits_1_and_is_not_tried_again(desk: Des
     [told] = await desk.listed()
     assert (told["state"], told["tries"], told["due"]) == ("failed", 1, None)
     assert len(desk.receiver.received) == (1 if url.startswith("/") else 0)
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("hooks.test", "The address of the webhook is not an http or https URL. Send one that is."),
+        ("ftp://hooks.test/", "The address of the webhook is not an http or https URL. Send one that is."),
+        ("http://hooks.test/\x1b]0;x\x07", "The URL of the webhook does not name its host plainly. Write it out."),
+        (
+            "http://me:hunter2@hooks.test/",
+            "The URL at hooks.test holds a name or a password. Name a webhook that needs neither.",
+        ),
+    ],
+)
+async def test_a_test_of_a_url_that_is_none_is_refused_and_leaves_nothing(desk: Desk, url: str, sentence: str) -> None:
+    assert await desk.refused("test", url) == sentence
+    assert await desk.listed() == []
+
+
+async def test_a_test_that_is_replayed_is_sent_once_again_and_no_more(desk: Desk) -> None:
+    await desk.refused("test", desk.receiver.url("/status/500"))
+    [told] = await desk.listed()
+    await desk.said("replay", told["id"])
+    await desk.tried(told["id"], 2)
+    [told] = await desk.listed()
+    assert (told["state"], told["tries"], told["due"]) == ("failed", 1, None)
 
 
 async def test_a_secret_is_printed_and_rotated(desk: Desk) -> None:

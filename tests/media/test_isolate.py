@@ -185,6 +185,22 @@ def test_the_fork_server_may_die(tmp_path: Path) -> None:
     assert run(victims.add, 1, 1) == 2
 
 
+def test_ctrl_c_while_it_starts_is_no_concern_of_the_fork_server(tmp_path: Path) -> None:
+    """It goes to every process of the terminal; also to one that has only just begun."""
+    code = """
+        import asyncio, os, signal
+        from rushes.media import isolate
+        signal.signal(signal.SIGINT, lambda *_: None)
+        isolate._server._start()
+        first = isolate._server._process.pid
+        os.killpg(0, signal.SIGINT)
+        print(asyncio.run(isolate.isolated(os.getppid, seconds=30)) == first)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    run = subprocess.run(command, cwd=tmp_path, start_new_session=True, capture_output=True, timeout=60)
+    assert (run.returncode, run.stdout, run.stderr) == (0, b"True\n", b"")
+
+
 def test_nothing_outlives_a_killed_worker(tmp_path: Path) -> None:
     mark = tmp_path / "pid"
     worker = script(tmp_path, f"asyncio.run(isolated(victims.hang, Path({str(mark)!r}), seconds=60))")

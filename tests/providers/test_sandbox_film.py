@@ -92,7 +92,13 @@ def test_lettering_stays_off_a_given_opening_frame_and_comes_after_it(tmp_path: 
 
 @pytest.mark.parametrize(
     ("text", "drawn"),
-    [("plain", "plain"), ("ab\U000f1234", "ab"), ("\U000f1234" * 9 + "ab", NO_FONT), ("", "")],
+    [
+        ("plain", "plain"),
+        ("cafe\u0301", "caf\u00e9"),
+        ("ab\U000f1234", "ab"),
+        ("\U000f1234" * 9 + "ab", NO_FONT),
+        ("", ""),
+    ],
 )
 def test_what_no_font_has_is_left_out_or_said_so(text: str, drawn: str) -> None:
     assert font_for(text, 20)[1] == drawn

@@ -18,8 +18,8 @@ class Faults:
     """Serves while entered, on ``127.0.0.1:port``, what the server at ``behind`` answers.
 
     Each request meets a fault by chance (``rate`` of them): a wait, 429, 500, 503, an answer cut off. No path meets
-    more than ``most`` in a row, so that patience is rewarded. Links of files in ``dead`` answer 404 always, those in
-    ``damaged`` with half of their bytes and a length to match, those in ``cut`` always break off.
+    more than ``most`` in a row, so that patience is rewarded. Links of files in ``dead`` answer ``dead_status`` always,
+    those in ``damaged`` with half of their bytes and a length to match, those in ``cut`` always break off.
     """
 
     def __init__(self, behind: str, *, rate: float = 0.0, most: int = 3, seed: int = 1) -> None:
@@ -28,6 +28,7 @@ class Faults:
         self.rate = rate
         self.most = most
         self.dead: set[str] = set()
+        self.dead_status = 404
         self.damaged: set[str] = set()
         self.cut: set[str] = set()
         self.whole = Counter[str]()
@@ -62,7 +63,7 @@ class Faults:
         status, headers, body = await self._behind(request)
         file = request.path.rpartition("/")[2]
         if file in self.dead:
-            return web.Response(status=404)
+            return web.Response(status=self.dead_status)
         if file in self.damaged:
             body = body[: len(body) // 2]
         fault = "cut" if file in self.cut else self._fault(request.path)

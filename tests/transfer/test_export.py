@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import fcntl
 import json
+import os
 import re
 from hashlib import sha256
 from html.parser import HTMLParser
@@ -14,13 +16,13 @@ from typing import Any
 import pytest
 from PIL import Image as Picture
 
-from rushes import ids
+from rushes import config, ids
 from rushes.errors import Conflict, NotFound, StartError
 from rushes.model import Image, ImageRequest, Kind, Video, VideoRequest
 from rushes.studio import Studio
 from rushes.transfer.export import Departures, Outcome
 from rushes.transfer.wall import Wall
-from tests.cli.running import rushes
+from tests.cli.running import LEFT, interrupted, rushes
 from tests.transfer.libraries import MAY, account_id, brought, clip, entered, exported, items, texts
 
 pytestmark = pytest.mark.anyio
@@ -168,6 +170,24 @@ async def test_what_is_there_is_not_copied_again_and_what_broke_off_is(studio: S
     assert {item for item, outcome in done.items() if outcome is Outcome.NEW} == {cut["id"], lost["id"]}
     assert files(to) == before
     assert all(path.stat().st_ino == inode for path, inode in inodes.items() if "index" not in path.name)
+
+
+async def test_every_file_is_on_the_disk_before_it_has_its_name(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a power cut a file of the right length may hold nothing, and no later export would look into it."""
+    await some(studio, 1)
+    synced, fsync = [], os.fsync
+
+    def noted(descriptor: int) -> None:
+        synced.append((Path(f"/proc/self/fd/{descriptor}").readlink(), os.fstat(descriptor).st_ino))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    await exported(studio, to := tmp_path / "out")
+    here = {(path.with_name(f"{path.name}.part"), path.stat().st_ino) for path in to.rglob("*.*")}
+    assert sorted(synced) == sorted(each for each in here if each[0].name != "rushes-export.json.part")
+    assert {path.name for path, _ in synced[-2:]} == {"index.jsonl.part", "index.html.part"}
 
 
 async def test_what_was_deleted_stays_until_it_is_told_to_go(studio: Studio, tmp_path: Path) -> None:
@@ -350,6 +370,13 @@ async def test_the_command_tells_of_each_item_and_exits_1_when_one_is_missing(st
     again = rushes("export", "out", cwd=tmp_path, **settings)
     assert (again.returncode, again.stdout.splitlines()[1].split("\t")[0]) == (1, "missing")
     assert "is not in storage" in again.stderr
+
+
+async def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
+    async with Studio.open(config.load(data=tmp_path / "data")) as studio:
+        await some(studio, 100)
+    arguments = ("export", str(tmp_path / "out"), "--data", str(tmp_path / "data"))
+    assert await asyncio.to_thread(interrupted, *arguments) == (130, LEFT)
 
 
 def test_a_library_that_is_not_there_is_told_and_nothing_made(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from rushes.paging import Filters
 from rushes.store.library import IMAGES, VIDEOS
 from rushes.studio import Studio
 from rushes.transfer.bring import Outcome, found
-from tests.cli.running import rushes
+from tests.cli.running import LEFT, interrupted, rushes
 from tests.transfer.libraries import MAY, account_id, brought, clip, items, left, tagged, texts
 
 pytestmark = pytest.mark.anyio
@@ -206,6 +206,24 @@ async def test_a_sidecar_of_nonsense_says_nothing(studio: Studio, tmp_path: Path
     file.with_suffix(".json").write_text(text)
     item = await only(studio, file)
     assert (item["prompt"], item["id"][:17], item["aspectRatio"]) == ("fox", "20260501120000000", "3:2")
+
+
+async def test_a_date_that_lies_ahead_is_told_and_nothing_of_the_file_enters(studio: Studio, tmp_path: Path) -> None:
+    file = beside(clip(tmp_path / "in" / "x.mp4"), item={"createdDate": "9999-12-31T00:00:00.000Z"})
+    [done] = await brought(studio, file)
+    assert done.outcome is Outcome.REFUSED
+    assert done.sentence == (
+        "Its date, 9999-12-31T00:00:00.000Z, is more than a day ahead; mend it beside the file, or say --date."
+    )
+    assert (await items(studio), await left(studio)) == ([], (0, []))
+    assert (await only(studio, file, created=MAY))["createdDate"] == "2026-05-01T12:00:00.000Z"
+
+
+async def test_a_file_that_is_younger_than_now_is_of_now(studio: Studio, tmp_path: Path) -> None:
+    file = clip(tmp_path / "in" / "x.mp4")
+    os.utime(file, (MAY / 1000 * 3, MAY / 1000 * 3))
+    before = await studio.now()
+    assert before <= milliseconds((await only(studio, file))["createdDate"]) <= await studio.now()
 
 
 @pytest.mark.parametrize("text", ['{"item":', "[" * 100_000, "\x00"], ids=range(3))
@@ -418,6 +436,7 @@ def test_the_command_tells_of_each_file_and_exits_1_when_one_failed(tmp_path: Pa
         ["nowhere.mp4"],
         ["in", "--date", "soon"],
         ["in", "--date", "1969-12-31"],
+        ["in", "--date", "9999-12-31"],
         ["in", "--prompt", " "],
         ["in", "--prompt", "x" * 5001],
         ["in", "--model", "x" * 101],
@@ -469,6 +488,10 @@ async def test_an_import_that_is_killed_shows_nothing_half_and_the_next_complete
         after = await items(studio)
         assert len({item["id"] for item in after}) == len(after) == 12
         await whole(studio, after)
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path: Path, many: Path) -> None:
+    assert interrupted("import", str(many), "--data", str(tmp_path / "data")) == (130, LEFT)
 
 
 async def whole(studio: Studio, listed: list[dict[str, Any]]) -> None:

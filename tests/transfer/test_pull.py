@@ -161,17 +161,19 @@ async def test_what_was_deleted_here_stays_deleted(source: Source, studio: Studi
 # --- what is lost, damaged, missing ---
 
 
+@pytest.mark.parametrize("status", [404, 403, 410])
 async def test_dead_links_and_damaged_files_are_told_and_stop_nothing_else(
-    source: Source, studio: Studio, faults: Faults
+    source: Source, studio: Studio, faults: Faults, status: int
 ) -> None:
+    """A link that has expired is a 403 or a 410 to some stores."""
     lost, cut_off, picture = source.listed[Kind.VIDEO][1], source.listed[Kind.VIDEO][2], source.listed[Kind.IMAGE][0]
-    faults.dead = {_file(lost)}
+    faults.dead, faults.dead_status = {_file(lost)}, status
     faults.damaged = {_file(cut_off), _file(picture)}
     report, done = await pulled(studio, faults.url, source.key)
     assert report.counts == {Outcome.NEW: VIDEOS + IMAGES - 3, Outcome.LOST: 1, Outcome.DAMAGED: 2}
     told = {each.id: each for each in done if each.outcome not in (Outcome.NEW, Outcome.HERE)}
     assert set(told) == {lost["id"], cut_off["id"], picture["id"]}
-    assert "404" in told[lost["id"]].sentence
+    assert str(status) in told[lost["id"]].sentence
     assert "MP4" in told[cut_off["id"]].sentence
     assert await left(studio) == (0, []), "nothing of them stays"
     faults.dead, faults.damaged = set(), set()

@@ -36,6 +36,7 @@ from tests.servers.receivers import Receiver
 pytestmark = pytest.mark.anyio
 
 BODY = '{"job_id":"1","success":true,"data":{"status":"completed","url":"http://a.example/é.mp4"}}'
+JOB = "1"
 SMALL = """
 [models."pixverse5.5"]
 provider = "sandbox"
@@ -58,7 +59,7 @@ class Office:
 
     async def tell_url(self, url: str) -> str:
         async with self.studio.store.write() as tx:
-            return await webhooks.add(tx, self.account_id, None, url, BODY)
+            return await webhooks.add(tx, self.account_id, JOB, url, BODY)
 
     async def row(self, delivery_id: str) -> Delivery:
         found = await webhooks.get(self.studio.store, delivery_id)
@@ -351,7 +352,7 @@ async def test_of_1000_deliveries_those_to_others_arrive_while_one_receiver_hang
         async with office.studio.store.write() as tx:
             urls = [office.receiver.url("/gate")] * 200 + [quick.url(f"/{number}") for number in range(800)]
             for url in urls:
-                await webhooks.add(tx, office.account_id, None, url, BODY)
+                await webhooks.add(tx, office.account_id, JOB, url, BODY)
 
         async def all_arrived() -> bool:
             return len(quick.received) >= 800
@@ -371,7 +372,7 @@ async def test_an_account_whose_receivers_all_hang_leaves_places_for_the_others(
         slow = [await open_.enter_async_context(Receiver()) for _ in range(25)]
         async with office.studio.store.write() as tx:
             for receiver in slow * 10:
-                await webhooks.add(tx, office.account_id, None, receiver.url("/gate"), BODY)
+                await webhooks.add(tx, office.account_id, JOB, receiver.url("/gate"), BODY)
 
         async def held() -> bool:
             return sum(len(receiver.received) for receiver in slow) >= 100
@@ -379,7 +380,7 @@ async def test_an_account_whose_receivers_all_hang_leaves_places_for_the_others(
         async with notifying(office):
             await until(held)
             async with office.studio.store.write() as tx:
-                await webhooks.add(tx, other, None, office.receiver.url("/hook"), BODY)
+                await webhooks.add(tx, other, JOB, office.receiver.url("/hook"), BODY)
             await until(lambda: asyncio.sleep(0, bool(office.receiver.received)), SEND_SECONDS / 2)
             assert sum(len(receiver.received) for receiver in slow) == 100, "as many as it leaves free, and no more"
             for receiver in slow:

@@ -82,12 +82,21 @@ def _object(content_type: str, body: bytes) -> dict[str, Any]:
     if content_type.partition(";")[0].strip().lower() != "application/json":
         raise InvalidBody("Send the body as JSON, with Content-Type: application/json.")
     try:
-        content = json.loads(body.decode("utf-8"), parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
+        content = json.loads(body.decode("utf-8"), parse_int=_number, parse_constant=_no_constant)
+    except RecursionError as error:
+        raise InvalidBody("The body is nested too deeply; send a JSON object with fewer levels.") from error
+    except ValueError as error:
         raise InvalidBody("The body is not valid JSON in UTF-8; check its quotes, commas and braces.") from error
     if not isinstance(content, dict):
         raise InvalidBody("The body must be a JSON object: { … }.")
     return content
+
+
+def _number(digits: str) -> int | float:
+    try:
+        return int(digits)
+    except ValueError:  # Python makes no number of so many digits; it is one all the same, and no field takes it
+        return float(digits)
 
 
 def _no_constant(name: str) -> None:

@@ -9,6 +9,7 @@ import click
 
 from rushes.cli.examples import examples
 from rushes.cli.studio import data_option, in_studio
+from rushes.cli.waiting import resumable
 
 _FAILURES = ("missing",)
 
@@ -32,7 +33,7 @@ def export(folder: Path, data: Path | None, account: str, delete: bool, as_json:
     from rushes.cli.tally import tally
     from rushes.transfer.export import export as export_it
 
-    with tally("exporting", None, _FAILURES, as_json=as_json) as counted:
+    with resumable(), tally("exporting", None, _FAILURES, as_json=as_json) as counted:
 
         async def exported(studio: Any) -> None:
             async for done in export_it(studio, account, folder, delete=delete):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import click
 
 from rushes.cli.examples import examples
 from rushes.cli.studio import data_option, in_studio
+from rushes.cli.waiting import resumable
 
 _FAILURES = ("damaged", "refused")
 
@@ -34,11 +36,14 @@ def _text(value: str | None, longest: int) -> str | None:
 
 
 def _date(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
-    from rushes.transfer.sidecar import moment
+    from rushes.transfer.sidecar import DAY_MS, moment
 
-    if value is not None and moment(value) is None:
+    created = moment(value)
+    if value is not None and created is None:
         raise click.BadParameter(f"{value!r} is no time from 1970 on, such as 2026-11-25 or 2026-11-25T13:00:00+01:00.")
-    return moment(value)
+    if created is not None and created > time.time() * 1000 + DAY_MS:
+        raise click.BadParameter(f"{value!r} is more than a day ahead; say when they were made.")
+    return created
 
 
 @click.command(
@@ -84,7 +89,7 @@ def import_files(
     files = list(found(paths))
     if not files:
         raise click.ClickException("There is no video and no image in there.")
-    with tally("importing", len(files), _FAILURES, as_json=as_json) as counted:
+    with resumable(), tally("importing", len(files), _FAILURES, as_json=as_json) as counted:
 
         def done(brought: Any) -> None:
             counted.add(brought.outcome, brought.item_id, brought.path, brought.sentence)

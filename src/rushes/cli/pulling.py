@@ -11,7 +11,7 @@ import click
 from rushes.cli.examples import examples
 from rushes.cli.studio import data_option, in_studio
 from rushes.cli.times import Span
-from rushes.cli.waiting import Left
+from rushes.cli.waiting import resumable
 from rushes.errors import RushesError, Unauthorized
 
 _FAILURES = ("failed", "refused")
@@ -51,13 +51,11 @@ def pull(
     """
     if not key:
         raise click.UsageError("There is no key: name it with --key, or in RUSHES_PULL_KEY.")
-    try:
+    with resumable():
         while watch is not None:
             _try(source, key, data, account, at_once, as_json=as_json)
             time.sleep(watch)
         _pull(source, key, data, account, at_once, as_json=as_json)
-    except KeyboardInterrupt:
-        raise Left("Stopped; the same command goes on from here.") from None
 
 
 def _try(source: str, key: str, data: Path | None, account: str, at_once: int, *, as_json: bool) -> None:

@@ -30,6 +30,19 @@ class Left(click.ClickException):
         click.echo(self.message, file=file, err=True)
 
 
+@contextmanager
+def resumable() -> Iterator[None]:
+    """Ctrl-C in what another run takes up where this one stopped says so.
+
+    Raises:
+        Left: with Ctrl-C.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Left("Stopped; the same command goes on from here.") from None
+
+
 def wait(client: Client, job_id: str, timeout: float | None = None) -> Job:
     """A job when it has ended well; meanwhile, what it waits for.
 

@@ -47,10 +47,11 @@ def list_deliveries(data: Path | None, account: str | None, as_json: bool, limit
 
 
 def _line(delivery: Any, width: int) -> str:
+    from rushes.cli.tables import one_line
     from rushes.model import timestamp
 
     tries = f"{delivery.tries} {'try' if delivery.tries == 1 else 'tries'}"
-    url = delivery.url.partition("?")[0]  # a query may be a password
+    url = one_line(delivery.url.partition("?")[0])  # a query may be a password
     name = f"{delivery.account_name:{width}}"
     return f"{delivery.id}  {timestamp(delivery.created)}  {delivery.state:9}  {tries:7}  {name}  {url}"
 
@@ -75,8 +76,10 @@ def show_delivery(delivery_id: str, data: Path | None, as_json: bool) -> None:
 
 
 def _page(told: dict[str, object], log: list[dict[str, Any]]) -> Iterator[str]:
+    from rushes.cli.tables import one_line
+
     for name, value in told.items():
-        yield f"{name:7}  {'-' if value is None else value}"
+        yield f"{name:7}  {'-' if value is None else one_line(str(value))}"
     for number, tried in enumerate(log, 1):
         status = tried["status"] or "-"
         yield f"{number:7}  {tried['started']}  {tried['ms']:6} ms  {status:>3}  {tried['told']}".rstrip()

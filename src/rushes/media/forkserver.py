@@ -48,6 +48,8 @@ PRELOADED = (
     "rushes.media.picture",
     "rushes.media.stills",
 )
+IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C and systemd's SIGTERM go to everybody; our owner finishes its jobs and then closes the socket."""
 NICENESS = 5
 PR_SET_PDEATHSIG = 1
 
@@ -79,8 +81,7 @@ def serve(control_fd: int) -> NoReturn:
 
 
 def _ignore_signals() -> None:
-    # Ctrl-C and systemd's SIGTERM go to everybody; our owner finishes its jobs and then closes the socket.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
 
 

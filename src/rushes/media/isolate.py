@@ -19,12 +19,12 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar, TypeVarTuple, cast
 from weakref import WeakKeyDictionary
 
 from rushes.errors import Unavailable, Unreadable
-from rushes.media.forkserver import FORK, KILL, MESSAGE, STATUS, Call, Outcome
+from rushes.media.forkserver import FORK, IGNORED, KILL, MESSAGE, STATUS, Call, Outcome
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -168,7 +168,7 @@ class _Server:
         ours, theirs = socket.socketpair()
         fd = theirs.fileno()
         code = f"import sys; sys.path[:] = {sys.path!r}; from rushes.media.forkserver import serve; serve({fd})"
-        with theirs:
+        with theirs, _signals_held():
             self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and words
                 [sys.executable, "-c", code],
                 stdin=subprocess.DEVNULL,
@@ -197,6 +197,16 @@ class _Server:
         if self._process:
             self._process.returncode = 0  # not ours to wait for
         self._begin()
+
+
+@contextlib.contextmanager
+def _signals_held() -> Iterator[None]:
+    """What is started meanwhile is deaf to what it will ignore, before it can say so: Ctrl-C prints no trace of it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, IGNORED)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _server = _Server()

@@ -119,6 +119,11 @@ class Delivery:
     attempt: int = 0
 
     @property
+    def is_test(self) -> bool:
+        """Whether no job stands behind it: whoever sent it looks at the answer, and nobody waits for another try."""
+        return self.job_id is None
+
+    @property
     def lane(self) -> str:
         """The account and its receiver, by host and port: what waits behind it when that one is slow."""
         return f"{self.account_id} {receiver(self.url)}"

@@ -31,12 +31,12 @@ from rushes.blobs.sums import sums
 from rushes.catalogue import nearest_ratio
 from rushes.errors import InvalidRequest, LeaseLost, RushesError, StorageFull, Unavailable, Unreadable
 from rushes.media.tags import image_tags, video_tags
-from rushes.model import Image, ImageRequest, Item, Kind, Video, VideoFiles, VideoRequest
+from rushes.model import Image, ImageRequest, Item, Kind, Video, VideoFiles, VideoRequest, timestamp
 from rushes.store import accounts
 from rushes.store.library import LIBRARIES, file_of, was_deleted
 from rushes.studio import Studio
 from rushes.transfer import sidecar
-from rushes.transfer.sidecar import ENDINGS, LONGEST_MODEL, LONGEST_PROMPT, Told
+from rushes.transfer.sidecar import DAY_MS, ENDINGS, LONGEST_MODEL, LONGEST_PROMPT, Told
 
 KINDS: Mapping[str, Kind] = {
     **dict.fromkeys((".mp4", ".m4v", ".mov"), Kind.VIDEO),
@@ -54,7 +54,6 @@ _CHUNK_BYTES = 2**20
 _LONGEST_NAME = 255
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 _EARLIEST_TAG = 631_152_000_000  # 1990: clocks that were never set tell of 1904 or 1970
-_DAY_MS = 86_400_000
 _UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _QUICKTIME_BRANDS = {"", "qt"}
 _QUICKTIME = (
@@ -167,11 +166,12 @@ class Arrivals:
         if told.item_id and told.item_id in (await self._known(kind, told.item_id))[0]:
             await self._refuse_another(path, kind, told.item_id)
             return told.item_id, False
+        self._refuse_future(told)
         with self.studio.blobs.workspace() as folder:
             digest = await anyio.to_thread.run_sync(_copied, path, folder / _SOURCE)
             if told.sha256 not in (None, digest) and path.suffix in ENDINGS[kind].values():
                 raise Unreadable("It is not the file that its sidecar tells of; take that away to import it as it is.")
-            told = (await self._tagged(kind, told, folder / _SOURCE)).over(_defaults(path))
+            told = (await self._tagged(kind, told, folder / _SOURCE)).over(_defaults(path, self.now))
             return await self._take(Arrival(path, kind, folder, told, digest, self.account))
 
     async def _refuse_another(self, path: Path, kind: Kind, item_id: str) -> None:
@@ -184,6 +184,11 @@ class Arrivals:
         if kept is not None and kept.size != size:
             sentence = f"The library has another video under the id in its sidecar, {item_id}"
             raise InvalidRequest(f"{sentence}; take the sidecar away to import it as it is.")
+
+    def _refuse_future(self, told: Told) -> None:
+        if told.created is not None and told.created > self.now + DAY_MS:
+            date = timestamp(told.created)
+            raise InvalidRequest(f"Its date, {date}, is more than a day ahead; mend it beside the file, or say --date.")
 
     def _told(self, path: Path) -> tuple[Kind, Told]:
         if not path.is_file():
@@ -202,7 +207,7 @@ class Arrivals:
         if kind is Kind.VIDEO and tags.brand in _QUICKTIME_BRANDS:
             raise InvalidRequest(_QUICKTIME)
         created = sidecar.moment(tags.created)
-        if created is not None and not _EARLIEST_TAG <= created <= self.now + _DAY_MS:
+        if created is not None and not _EARLIEST_TAG <= created <= self.now + DAY_MS:
             created = None
         prompt, model = sidecar.text(tags.prompt, LONGEST_PROMPT), sidecar.text(tags.model, LONGEST_MODEL)
         return told.over(Told(prompt=prompt, created=created, model=model))
@@ -339,9 +344,9 @@ class Arrival:
         return [*made, written]
 
 
-def _defaults(path: Path) -> Told:
+def _defaults(path: Path, now: int) -> Told:
     """What is said of a file of which nobody says anything."""
-    changed = min(max(0, round(path.stat().st_mtime * 1000)), sidecar.LATEST)
+    changed = min(max(0, round(path.stat().st_mtime * 1000)), now)
     return Told(prompt=sidecar.text(path.stem, LONGEST_PROMPT) or MODEL, created=changed, model=MODEL)
 
 

@@ -26,6 +26,7 @@ import anyio
 import anyio.to_thread
 
 from rushes import wire
+from rushes.blobs.local import sync
 from rushes.errors import Conflict, NotFound, StartError, StorageFull
 from rushes.model import FILES, Account, Files, Kind, milliseconds
 from rushes.paging import PAGE_SIZE
@@ -202,7 +203,7 @@ class Departures:
             async for chunk in chunks:
                 await file.write(chunk)
         os.utime(part, (created / 1000, created / 1000))
-        await anyio.to_thread.run_sync(part.replace, to)
+        await anyio.to_thread.run_sync(_placed, part, to)
 
     async def _bytes(self, stored: str, size: int) -> AsyncGenerator[bytes, None]:
         async with aclosing(self.studio.blobs.read(stored, 0, size)) as chunks:
@@ -223,7 +224,7 @@ class Departures:
         sums = {link: _sha256(self.folder / name) for link, _, name in leaving.names}
         part = to.with_name(f"{to.name}.part")
         part.write_text(sidecar.outgoing(kept, leaving.item, leaving.files, leaving.kind, sums), encoding="utf-8")
-        part.replace(to)
+        _placed(part, to)
 
     async def gone(self, *, delete: bool) -> AsyncIterator[Exported]:
         """What the folder has and the library has no more."""
@@ -278,6 +279,12 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _placed(part: Path, to: Path) -> None:
+    """On the disk first: after a power cut a later run goes by names and sizes. A name that is lost is written anew."""
+    sync(part)
+    part.replace(to)
+
+
 def _missing(stored: str) -> NotFound:
     return NotFound(f"Its file {stored} is not in storage any more.")
 
@@ -288,7 +295,7 @@ def _replacing(path: Path) -> Iterator[IO[str]]:
     part = path.with_name(f"{path.name}.part")
     with part.open("w", encoding="utf-8") as file:
         yield file
-    part.replace(path)
+    _placed(part, path)
 
 
 @contextmanager

@@ -31,6 +31,8 @@ _LONGEST_URL = 2048
 _LONGEST_SIDECAR = 2**20
 LATEST = 253_402_300_799_999
 """The last millisecond of the year 9999: ids have room for four digits."""
+DAY_MS = 86_400_000
+"""How far ahead of us the clock may be that dated a file: what is from later would stand first for ever."""
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _RATIO = re.compile(r"[1-9][0-9]{0,3}:[1-9][0-9]{0,3}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")

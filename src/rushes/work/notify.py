@@ -21,7 +21,7 @@ from http import HTTPStatus
 from rushes import ids, metrics, wire
 from rushes.config import Config
 from rushes.errors import InputBlocked, InputUnreachable, Unavailable
-from rushes.fetch import Fetcher, Lookups
+from rushes.fetch import Fetcher, Lookups, checked
 from rushes.store import webhooks
 from rushes.store.webhooks import Delivery, DeliveryState, Try
 from rushes.studio import Studio
@@ -125,7 +125,8 @@ def _outcome(delivery: Delivery, tried: Try) -> DeliveryState:
         return DeliveryState.DELIVERED
     if tried.status == HTTPStatus.GONE:
         return DeliveryState.GONE
-    return DeliveryState.DUE if delivery.tries < len(SCHEDULE) else DeliveryState.FAILED
+    is_last = delivery.is_test or delivery.tries >= len(SCHEDULE)
+    return DeliveryState.FAILED if is_last else DeliveryState.DUE
 
 
 def is_success(tried: Try) -> bool:
@@ -139,7 +140,12 @@ def poster(config: Config) -> Fetcher:
 
 
 async def send_test(studio: Studio, fetcher: Fetcher, account_id: str, url: str) -> Try:
-    """Send one event that says it is a test; it is kept like any other, and not tried again."""
+    """Send one event that says it is a test; it is kept like any other, and not tried again.
+
+    Raises:
+        InputBlocked: the URL is none that can be called, or holds a password; nothing is kept.
+    """
+    checked(url, what="webhook")
     body = wire.dumps({"job_id": ids.uuid(), "success": True, "data": {"status": "test"}})
     event = Delivery(webhooks.new_id(), account_id, "", None, url, body, 0, DeliveryState.FAILED, 1, None)
     tried = await send(studio, fetcher, event)

@@ -42,6 +42,8 @@ _MOST_FILES = 60
 
 def font_for(text: str, size: int) -> tuple[Font, str]:
     """A font of ``size`` pixels, and ``text`` without what it lacks; :data:`NO_FONT` instead if that is most of it."""
+    # Composed: more fonts have é than a mark to put over an e.
+    text = unicodedata.normalize("NFC", text)
     own = ImageFont.load_default(size)
     if not _lacking(own, text):
         return own, text
@@ -82,9 +84,7 @@ def _under(folder: str, pattern: str) -> list[Path]:
 
 def _lacking(font: Font, text: str) -> frozenset[str]:
     nothing = _drawn(font, _NOWHERE)
-    # Marks that only combine have no picture of their own; the letter before them decides.
-    signs = {sign for sign in text if not sign.isspace() and not unicodedata.combining(sign)}
-    return frozenset(sign for sign in signs if _drawn(font, sign) == nothing)
+    return frozenset(sign for sign in set(text) if not sign.isspace() and _drawn(font, sign) == nothing)
 
 
 def _drawn(font: Font, sign: str) -> tuple[tuple[int, int], bytes]:

@@ -64,7 +64,6 @@ def _fitted(text: str, size: int, inner: int, most: int) -> tuple[Font, list[str
 
 def _cleaned(text: str) -> str:
     """One line of what can be drawn: no control characters, joiners or lone surrogates."""
-    # No normalising to one composed form: a font may well have only the other.
     kept = (" " if sign.isspace() else sign for sign in text[: _LONGEST + 1])
     visible = "".join(sign for sign in kept if unicodedata.category(sign) not in {"Cc", "Cf", "Cs", "Co", "Cn"})
     return re.sub(r" +", " ", visible).strip() + ("…" if len(text) > _LONGEST else "")
