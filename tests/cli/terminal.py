@@ -12,9 +12,12 @@ import subprocess
 import sys
 import termios
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+RUSHES = (sys.executable, "-m", "rushes")
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -23,12 +26,14 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 class Terminal:
     """Runs one command on a pseudo terminal."""
 
-    def __init__(self, *arguments: str, cwd: Path, columns: int = 80, **settings: str) -> None:
+    def __init__(
+        self, *arguments: str, cwd: Path, columns: int = 80, program: Sequence[str] = RUSHES, **settings: str
+    ) -> None:
         self._ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("RUSHES_", "COLUMNS"))}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "rushes", *arguments],
+            [*program, *arguments],
             env={**kept, "TERM": "xterm", **settings},
             cwd=cwd,
             stdin=theirs,

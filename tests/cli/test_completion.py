@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import rushes
+from tests.cli.terminal import Terminal
 
 SIGNS = {
     "bash": "complete -o nosort -F _rushes_completion rushes",
@@ -55,15 +56,40 @@ def test_another_shell_is_used_wrongly(tmp_path: Path) -> None:
     assert (run.returncode, run.stdout) == (2, "")
 
 
-def test_bash_completes_with_its_script(tmp_path: Path) -> None:
-    """As bash does it: it sources the script, fills in the words and calls the function."""
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    """Where ``rushes`` is found by its name; the script for bash lies in ``tmp_path``."""
     program = tmp_path / "rushes"
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m rushes "$@"\n')
     program.chmod(0o755)
     (tmp_path / "script").write_text(rushes("completion", "bash", cwd=tmp_path).stdout)
+    return f"{tmp_path}:/usr/bin:/bin"
+
+
+def test_bash_completes_with_its_script(tmp_path: Path, path: str) -> None:
+    """As bash does it: it sources the script, fills in the words and calls the function."""
     asked = "source ./script; COMP_WORDS=(rushes keys ''); COMP_CWORD=2; _rushes_completion rushes"
     command = ["bash", "-euc", f'{asked}; complete -p rushes; echo "${{COMPREPLY[@]}}"']
-    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
-    run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    run = subprocess.run(command, cwd=tmp_path, env={"PATH": path}, capture_output=True, text=True, check=False)
     assert run.stderr == ""
     assert run.stdout.splitlines() == [SIGNS["bash"], "create list revoke"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "ended"),
+    [
+        ("list --aspect-ratio 9:", "list --aspect-ratio 9:16 "),
+        ("list --aspect-ratio 16:", "list --aspect-ratio 16:9 "),
+        ("list --url http://127.0.0.1:8700 --aspect-ratio 9:1", "--aspect-ratio 9:16 "),
+        ("list --url http://127.0.0.1:8700 --mod", "8700 --model "),
+        ("generate 'a fox: its den' --aspect-ratio 9", "--aspect-ratio 9:16 "),
+        ("webhooks li", "webhooks list "),
+    ],
+)
+def test_tab_in_bash_ends_words_that_hold_a_colon(tmp_path: Path, path: str, typed: str, ended: str) -> None:
+    with Terminal("--norc", "--noprofile", "-i", program=("bash",), cwd=tmp_path, PATH=path, PS1="> ") as bash:
+        bash.wait_for("> ")
+        bash.press("source ./script; echo rea''dy\r")
+        bash.wait_for("ready")
+        bash.press(f"rushes {typed}\t")
+        bash.wait_for(ended, seconds=20)

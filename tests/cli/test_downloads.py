@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import socket
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 
 from tests.cli.desk import Desk, Json
 from tests.conftest import Server, wait_until
+from tests.servers import vendor as servers
 
 STILLS = ("_preview.jpg", "_thumbnail.jpg", "_last_frame.png")
 LINKS = ("previewImageUrl", "thumbnailImageUrl", "lastFrameImageUrl")
@@ -111,9 +113,35 @@ def test_a_folder_in_the_way_is_a_sentence(desk: Desk) -> None:
     assert "is there and is no file" in desk.refused("download", "last")
 
 
+def test_json_names_each_file_with_its_item(desk: Desk) -> None:
+    [item] = desk.told("show", "last")
+    files = [f"to/{item['id']}{ending}" for ending in (".mp4", *STILLS)]
+    assert desk.told("download", "last", "--to", "to", "--stills") == [
+        {"id": item["id"], "path": path} for path in files
+    ]
+
+
+def test_what_a_server_says_cannot_reach_the_terminal(desk: Desk) -> None:
+    with servers.Vendor() as rude:
+        rude.always("GET", "/aistudio/videos", servers.instead(servers.told({"message": "no\nway \x1b[2J."}, 400)))
+        rude_desk = Desk(rude.url, servers.KEY, desk.folder)
+        assert rude_desk.refused("download", "20261105184210123a1b2c3d4e5f60718")[:-1].isprintable()
+
+
+def test_where_the_server_is_the_vendors_items_are_found_in_its_lists(desk: Desk) -> None:
+    with servers.Vendor() as far:
+        first, last = (far.add_video(name, b"\0\0\0\x18ftypisom") for name in ("fox", "heron"))
+        far_desk = Desk(far.url, servers.KEY, desk.folder)
+        assert far_desk.said("download", "last", first["id"]) == f"{last['id']}.mp4\n{first['id']}.mp4\n"
+        assert "There is no video nobody in this account" in far_desk.refused("download", "nobody")
+
+
 @contextmanager
-def dripping(url: str) -> Iterator[tuple[str, threading.Event]]:
-    """Stands before a server, and of any MP4 gives only the beginning; its address, and when that has been given."""
+def slow(url: str, *, drips: bool) -> Iterator[tuple[str, threading.Event]]:
+    """Stands before a server, and of any MP4 gives only the beginning; then a byte now and then, or nothing.
+
+    Its address, and when the beginning has been given.
+    """
     began, over = threading.Event(), threading.Event()
     host, _, port = url.removeprefix("http://").partition(":")
 
@@ -128,7 +156,7 @@ def dripping(url: str) -> Iterator[tuple[str, threading.Event]]:
                 if is_film:
                     began.set()
                     while not over.wait(0.05):
-                        client.sendall(server.recv(1))
+                        client.sendall(server.recv(1) if drips else b"")
                     return
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -146,15 +174,17 @@ def dripping(url: str) -> Iterator[tuple[str, threading.Event]]:
         over.set()
 
 
-def test_ctrl_c_leaves_no_half_file(desk: Desk) -> None:
-    with dripping(desk.url) as (url, began):
-        settings = {**desk.settings, "RUSHES_URL": url}
-        command = [sys.executable, "-m", "rushes", "download", "last"]
+@pytest.mark.parametrize("drips", [True, False])
+def test_ctrl_c_ends_it_at_once_leaves_no_half_file_and_says_how_to_go_on(desk: Desk, drips: bool) -> None:
+    ids = [item["id"] for item in desk.told("list")]
+    with slow(desk.url, drips=drips) as (url, began):
+        settings = {**os.environ, **desk.settings, "RUSHES_URL": url}
+        command = [sys.executable, "-m", "rushes", "download", *ids]
         with subprocess.Popen(command, env=settings, cwd=desk.folder, stderr=subprocess.PIPE) as process:
             wait_until(lambda: bool(names(desk.folder)), what="a file on its way")
             assert began.wait(30)
             process.send_signal(signal.SIGINT)
-            assert process.wait(30) == 1
+            assert process.wait(5) == 130, "not when the server's time is up"
             assert process.stderr is not None
-            assert b"Traceback" not in process.stderr.read()
+            assert process.stderr.read() == b"Stopped; the same command again fetches what is not there yet.\n"
     assert names(desk.folder) == set()

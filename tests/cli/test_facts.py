@@ -148,6 +148,11 @@ def test_a_filter_that_would_be_passed_over_is_refused(vendor: Desk) -> None:
     assert "only a Rushes" in vendor.refused("jobs", "list", "--state", "failed")
 
 
+def test_what_the_vendor_does_not_do_is_refused(vendor: Desk) -> None:
+    assert "only a Rushes" in vendor.refused("delete", str(ITEM["id"]), "--yes")
+    assert "only a Rushes" in vendor.refused("jobs", "cancel", JOB)
+
+
 # Completion asks nobody
 
 

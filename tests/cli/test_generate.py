@@ -168,6 +168,27 @@ def test_one_prompt_serves_all_clips_and_a_folder_takes_them(desk: Desk) -> None
     assert {path.stem for path in (desk.folder / "takes").iterdir()} == {clip["id"] for clip in clips}
 
 
+def test_what_ends_in_a_slash_is_a_folder_made_if_it_is_new(desk: Desk) -> None:
+    item = desk.made("a calm sea", "-o", "new/takes/")
+    desk.told("generate", "waves roll in", "--chain", "1", "-o", "more/")
+    assert [path.name for path in (desk.folder / "new/takes").iterdir()] == [f"{item['id']}.mp4"]
+    assert len(list((desk.folder / "more").iterdir())) == 1
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_anything_is_ordered(desk: Desk) -> None:
+    (desk.folder / "file").touch()
+    assert "file/takes cannot be written: Not a directory." in desk.refused("generate", "a sea", "-o", "file/takes/")
+    assert desk.told("jobs", "list") == []
+
+
+def test_a_full_disk_is_told_with_the_name_of_what_was_to_be_joined(desk: Desk) -> None:
+    (desk.folder / ".storm.mp4.part").symlink_to("/dev/full")
+    run = desk.run("generate", "waves roll in", "--chain", "2", "--join", "storm.mp4")
+    assert run.returncode == 1
+    assert "It is in the library: `rushes download " in run.stderr
+    assert run.stderr.splitlines()[-1] == "rushes: There is no room for storm.mp4; make some, or name another place."
+
+
 def test_a_chain_that_breaks_says_how_far_it_came(desk: Desk) -> None:
     run = desk.run("generate", "waves roll in", "a storm [sandbox: fail]", "the sun", "--chain", "3", "--join", "x.mp4")
     [made] = desk.told("list")

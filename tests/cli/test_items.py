@@ -138,11 +138,28 @@ def test_show_tells_one_item(stocked: Desk) -> None:
     assert facts[-1].split(maxsplit=2) == ["first", "frame", first["lastFrameImageUrl"]]
 
 
+@pytest.mark.parametrize("columns", [24, 40, 80])
+@pytest.mark.parametrize(
+    "command", [["show", "last"], ["show"], ["jobs", "show", "last"], ["jobs", "show"], ["quota"]], ids=" ".join
+)
+def test_a_sheet_fits_the_terminal_and_what_is_copied_stays_whole(
+    stocked: Desk, command: list[str], columns: int
+) -> None:
+    wide = {"show": stocked.told("list")[1]["id"], "jobs show": stocked.told("jobs", "list", "--json")[2]["jobId"]}
+    words = [*command, *([wide[" ".join(command)]] if " ".join(command) in wide else [])]
+    lines, whole = stocked.shown(*words, columns=columns), stocked.said(*words)
+    copied = re.findall(r"https?://\S+|\b[0-9a-f-]{33,36}\b", whole)
+    assert [line for line in lines if cell_len(line) > columns and line.strip() not in copied] == []
+    assert all(any(word in line for line in lines) for word in copied)
+    assert "".join("".join(lines).split()) == "".join(whole.split()), "nothing is lost"
+
+
 def test_what_is_not_there_is_told(stocked: Desk) -> None:
     assert "There is no video 20261105184210123a1b2c3d4e5f60718" in stocked.refused(
         "show", "20261105184210123a1b2c3d4e5f60718"
     )
-    assert "There is no image" in stocked.refused("show", "5e0f6c1a-93b4-4d5e-8a43-0c8d7a1f2b96")
+    job = stocked.told("jobs", "list", "-n", "1")[0]["jobId"]
+    assert re.search(rf"no image {job} .* `rushes jobs show {job}` tells", stocked.refused("show", job))
     assert "is no id" in stocked.misused("show", "../x")
 
 
@@ -184,7 +201,8 @@ def test_where_nobody_can_answer_it_wants_yes(desk: Desk) -> None:
     assert "say --yes" in run.stderr
     assert "There is no video nothing" in desk.refused("delete", video["id"], "nothing", "--yes")
     assert desk.told("list") == [video], "a wrong one among several deletes nothing"
-    assert desk.said("delete", "last", image["id"], image["id"], "--yes") == ""
+    assert desk.said("delete", "last", "--yes") == ""
+    assert desk.told("delete", image["id"], image["id"], "--yes") == [{"id": image["id"], "deleted": True}]
     assert desk.told("list") == desk.told("list", "--images") == []
 
 
@@ -203,3 +221,17 @@ def test_a_pipe_that_is_closed_ends_it_quietly(stocked: Desk) -> None:
         ["bash", "-c", command], env={**os.environ, **stocked.settings}, capture_output=True, text=True
     )
     assert (run.stdout, run.stderr) == ("{", "")
+
+
+@pytest.mark.parametrize(
+    "command", [["list"], ["list", "--json"], ["show", "last"], ["list", "--help"], ["--help"]], ids=" ".join
+)
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_where_nothing_more_can_be_written_it_is_a_sentence(stocked: Desk, command: list[str], unbuffered: str) -> None:
+    environment = {**os.environ, **stocked.settings, "PYTHONUNBUFFERED": unbuffered}
+    with Path("/dev/full").open("w") as full:
+        run = subprocess.run(
+            [sys.executable, "-m", "rushes", *command], env=environment, stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    said = "rushes: What the command prints cannot be written: No space left on device.\n"
+    assert (run.returncode, run.stderr) == (1, said)

@@ -77,6 +77,11 @@ def test_a_job_is_cancelled_once(desk: Desk) -> None:
     desk.refused("jobs", "cancel", job)
 
 
+def test_json_tells_the_job_that_is_cancelled(desk: Desk) -> None:
+    job = started(desk, "a calm sea [sandbox: slow 30s]")
+    assert desk.told("jobs", "cancel", "last") == [{"jobId": job, "cancelled": True}]
+
+
 def test_what_is_not_there_is_told(desk: Desk) -> None:
     assert "There is no job in this account yet" in desk.refused("jobs", "show", "last")
     assert UUID in desk.refused("jobs", "show", UUID)

@@ -10,7 +10,7 @@ from rushes import Client, errors
 from rushes.client import Progress
 from tests.client.conftest import Connect, all_at_once
 from tests.conftest import Server
-from tests.servers.vendor import Vendor
+from tests.servers.vendor import Vendor, status
 
 
 @pytest.fixture
@@ -175,3 +175,33 @@ def test_what_only_rushes_has_the_vendor_says_it_has_not(vendor: Vendor, client:
         with pytest.raises(errors.NotFound):
             act()
     assert len(vendor.asked) == 3
+
+
+@pytest.mark.parametrize(
+    ("code", "announced", "is_rushes"),
+    [(403, {}, False), (404, {}, False), (403, {"rushes_version": "1"}, True), (500, {"rushes_version": "1"}, True)],
+)
+def test_whatever_is_answered_tells_what_the_server_is(
+    connect: Connect, vendor: Vendor, code: int, announced: dict[str, str], is_rushes: bool
+) -> None:
+    vendor.always("GET", "/quota", status(code, **announced))
+    assert connect(vendor.url, tries=1).is_rushes() is is_rushes
+
+
+@pytest.mark.parametrize(("code", "kind"), [(429, errors.TooMany), (500, errors.ServerFailed)])
+def test_what_a_server_is_that_cannot_answer_now_is_not_known(
+    connect: Connect, vendor: Vendor, code: int, kind: type[errors.RushesError]
+) -> None:
+    vendor.always("GET", "/quota", status(code))
+    with pytest.raises(kind):
+        connect(vendor.url, tries=1).is_rushes()
+
+
+def test_a_gateway_that_refuses_does_not_unsay_what_was_announced(connect: Connect) -> None:
+    with Vendor(announces=True) as vendor:
+        client = connect(vendor.url, tries=1)
+        client.quota()
+        vendor.always("GET", "/quota", status(403))
+        with pytest.raises(errors.Unauthorized):
+            client.quota()
+        assert client.is_rushes()

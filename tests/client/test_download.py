@@ -248,6 +248,17 @@ def test_a_redirect_that_leads_nowhere_is_followed_no_further(
     assert len(vendor.of("GET", FOX)) in (2, 42)
 
 
+def test_what_breaks_off_at_every_try_is_not_told_as_no_answer(
+    vendor: Vendor, connect: Connect, fox: Video, tmp_path: Path
+) -> None:
+    for after in (0, 100_000):
+        vendor.always("GET", FOX, cut_body(after, etag=""))
+        error = refused(connect(vendor.url, tries=1), fox, tmp_path / "old.mp4")
+        assert isinstance(error, errors.ServerUnreachable)
+        assert "answered and broke off in the middle" in error.sentence
+        assert "address, and" not in error.sentence
+
+
 def test_a_link_that_is_none_is_not_followed(vendor: Vendor, client: Client, tmp_path: Path) -> None:
     for url in ("", "/files/fox.mp4", "file:///etc/passwd", "javascript:alert()", "http://[", "http://h:99999/"):
         vendor.add_video("fox", url=url)

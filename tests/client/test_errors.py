@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -127,6 +129,32 @@ def test_when_to_come_again_is_told(vendor: Vendor, client: Client, status: int)
         assert isinstance(error, errors.TooMany | errors.Unavailable)
         assert error.retry_after == seconds, said
         assert error.retryable
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("Thu, 09 Apr 2026 18:52:47 GMT", 60),
+        ("Thursday, 09-Apr-26 18:52:47 GMT", 60),
+        ("Thu, 09 Apr 2026 18:52:47 -0000", 60),
+        ("Thu, 09 Apr 2026 18:00:00 GMT", 0),
+        ("Thu, 09 Apr 2099 18:00:00 GMT", 24 * 3600),
+        ("Thu, 09 Apr 99999 18:00:00 GMT", None),
+        (f"Thu, 09 Apr 2026 18:00:00 +{'9' * 30}", None),
+    ],
+)
+def test_when_to_come_again_may_be_a_date(vendor: Vendor, client: Client, said: str, seconds: float | None) -> None:
+    headers = {"Retry-After": said, "Date": "Thu, 09 Apr 2026 18:51:47 GMT"}
+    error = raised(vendor, client, Answer(503, b"{}", headers))
+    assert isinstance(error, errors.Unavailable)
+    assert error.retry_after == seconds
+
+
+def test_a_date_without_the_servers_time_is_taken_by_ours(vendor: Vendor, client: Client) -> None:
+    soon = format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
+    error = raised(vendor, client, Answer(503, b"{}", {"Retry-After": soon}))
+    assert isinstance(error, errors.Unavailable)
+    assert error.retry_after == pytest.approx(100, abs=20)
 
 
 def test_a_wrong_key_is_said(connect: Any, vendor: Vendor) -> None:

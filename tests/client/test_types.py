@@ -39,6 +39,9 @@ with Client("http://127.0.0.1:8700", "key", timeout=5) as client:
     reveal_type(client.videos.generate("a fox", wait=False, first_frame=image))  # Job
     reveal_type(client.images.generate("a fox", style="cartoon"))  # Image
     reveal_type(client.images.generate("a fox", wait=False))  # Job
+    flag = bool(video.duration)
+    reveal_type(client.videos.generate("a fox", wait=flag, model="veo3.1"))  # Video | Job
+    reveal_type(client.images.generate("a fox", wait=flag))  # Image | Job
     reveal_type(client.jobs.wait("j", timeout=1))  # Job
     reveal_type(client.jobs.show("j").progress)  # float | None
     reveal_type(client.quota().limit)  # float
@@ -57,6 +60,8 @@ async def main() -> None:
         reveal_type(await client.videos.generate("a fox", wait=False))  # Job
         reveal_type(await client.images.generate("a fox", reference=Path("a.png")))  # Image
         reveal_type(await client.images.generate("a fox", wait=False))  # Job
+        reveal_type(await client.videos.generate("a fox", wait=bool(video.duration)))  # Video | Job
+        reveal_type(await client.images.generate("a fox", wait=bool(video.duration)))  # Image | Job
 """
 
 WRONG = """

@@ -5,8 +5,10 @@ Nothing here imports a command: `--help` and the completion of names have to ans
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
+from errno import EDQUOT, EFBIG, EIO, ENOSPC
 from importlib import import_module
 from io import TextIOWrapper
 from typing import NamedTuple
@@ -20,6 +22,8 @@ from rushes.errors import RushesError
 MAKE, LIBRARY, SERVE, RUN = "Make and look", "The library", "Serve", "Run it"
 SECTIONS = (MAKE, LIBRARY, SERVE, RUN)
 """What ``--help`` puts commands under, in its order."""
+
+_NO_ROOM = {EDQUOT, EFBIG, EIO, ENOSPC}
 
 
 class Entry(NamedTuple):
@@ -78,6 +82,13 @@ def run() -> None:
         from rushes.cli.tables import one_line
 
         click.echo(f"rushes: {one_line(error.sentence)}", err=True)
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in _NO_ROOM or error.filename is not None:  # what is printed goes to no file of a name
+            raise
+        # What is left to print is thrown away, or Python would try once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        click.echo(f"rushes: What the command prints cannot be written: {error.strerror}.", err=True)
         sys.exit(1)
 
 

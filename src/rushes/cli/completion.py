@@ -7,7 +7,49 @@ from click.shell_completion import BashComplete, FishComplete, ShellComplete, Zs
 
 from rushes.cli.examples import examples
 
-_SHELLS: dict[str, type[ShellComplete]] = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
+
+class _Bash(BashComplete):
+    """click's own, for words that hold a colon: to bash ``9:16`` is three words, of which the last is completed."""
+
+    source_template = r"""
+%(complete_func)s() {
+    local IFS=$'\n'
+    local completion gap line=${COMP_LINE-} prefix= response type value word
+    local -a words=()
+
+    for word in "${COMP_WORDS[@]:0:COMP_CWORD+1}"; do
+        gap=${line%%%%"$word"*}
+        line=${line#"$gap$word"}
+        if [[ -z $gap && -n $word && ${#words[@]} -gt 0 && ($word == :* || ${words[-1]} == *:) ]]; then
+            words[-1]+=$word
+        else
+            words+=("$word")
+        fi
+    done
+    word=${words[-1]}
+    [[ $word == "${COMP_WORDS[COMP_CWORD]}" ]] || prefix=${word%%"${word##*:}"}
+
+    response=$(env COMP_WORDS="${words[*]}" COMP_CWORD=$((${#words[@]} - 1)) %(complete_var)s=bash_complete "$1")
+
+    for completion in $response; do
+        IFS=',' read -r type value <<< "$completion"
+        case $type in
+            dir) COMPREPLY=(); compopt -o dirnames ;;
+            file) COMPREPLY=(); compopt -o default ;;
+            plain) COMPREPLY+=("${value#"$prefix"}") ;;
+        esac
+    done
+}
+
+%(complete_func)s_setup() {
+    complete -o nosort -F %(complete_func)s %(prog_name)s
+}
+
+%(complete_func)s_setup;
+"""
+
+
+_SHELLS: dict[str, type[ShellComplete]] = {"bash": _Bash, "zsh": ZshComplete, "fish": FishComplete}
 # click takes this name from that of the program.
 _VARIABLE = "_RUSHES_COMPLETE"
 

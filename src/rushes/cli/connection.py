@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
@@ -11,6 +11,7 @@ import click
 from rushes.errors import JobFailed
 
 if TYPE_CHECKING:
+    from rushes.client.asynchronous import AsyncClient
     from rushes.client.synchronous import Client
 
 P = ParamSpec("P")
@@ -33,15 +34,41 @@ def with_client(command: Callable[Concatenate[Client, P], T]) -> Callable[..., T
     def connected(*args: Any, url: str, key: str | None, **options: Any) -> T:
         from rushes.client.synchronous import Client
 
-        if not key:
-            raise click.UsageError("There is no key: name it with --key, or in RUSHES_KEY.")
-        with Client(url, key, tries=_TRIES) as client:
+        with Client(url, _given(key), tries=_TRIES) as client:
             try:
                 return command(client, *args, **options)
             except JobFailed as error:
                 raise JobFailed(f"Job {error.job_id} ended with {error.code}: {error.sentence}") from None
 
     return _url_option(_key_option(connected))
+
+
+def with_async_client(command: Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]]) -> Callable[..., T]:
+    """The same for a command that does several things at once: Ctrl-C cancels it, whatever it waits for.
+
+    Raises:
+        UsageError: there is no key.
+    """
+
+    @wraps(command)
+    def connected(*args: Any, url: str, key: str | None, **options: Any) -> T:
+        import asyncio
+
+        from rushes.client.asynchronous import AsyncClient
+
+        async def run() -> T:
+            async with AsyncClient(url, _given(key), tries=_TRIES) as client:
+                return await command(client, *args, **options)
+
+        return asyncio.run(run())
+
+    return _url_option(_key_option(connected))
+
+
+def _given(key: str | None) -> str:
+    if not key:
+        raise click.UsageError("There is no key: name it with --key, or in RUSHES_KEY.")
+    return key
 
 
 _url_option = click.option(

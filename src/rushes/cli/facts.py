@@ -11,7 +11,7 @@ from rushes.cli.connection import with_client
 from rushes.cli.examples import examples
 from rushes.cli.offers import offers
 from rushes.cli.sheets import json_option, print_json
-from rushes.cli.tables import Column, amount, print_rows
+from rushes.cli.tables import Column, amount, print_rows, print_text
 
 if TYPE_CHECKING:
     from rushes.client import Model
@@ -52,4 +52,4 @@ def quota(client: Client, as_json: bool) -> None:
         print_json(told.json)
     else:
         left = amount(max(told.limit - told.used, 0))
-        click.echo(f"{amount(told.used)} of {amount(told.limit)} credits used this month, {left} left")
+        print_text(f"{amount(told.used)} of {amount(told.limit)} credits used this month, {left} left")

@@ -41,7 +41,7 @@ class Asked:
     webhook: str | None
     no_wait: bool
     timeout: float | None
-    output: Path | None
+    output: str | None
     chain: int | None
     join: Path | None
     as_json: bool
@@ -63,6 +63,16 @@ class Asked:
     def clips(self) -> tuple[str, ...]:
         """The prompt of each clip in turn."""
         return self.prompts if len(self.prompts) > 1 else self.prompts * (self.chain or 1)
+
+    @property
+    def to(self) -> Path | None:
+        """What --output names."""
+        return None if self.output is None else Path(self.output)
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether that is a folder: what ends in a slash is one, once it is made."""
+        return self.to is not None and (self.to.is_dir() or str(self.output).endswith(("/", os.sep)))
 
     def _complaints(self) -> Iterator[str]:
         yield from self._of_prompts()
@@ -98,12 +108,12 @@ class Asked:
                 yield f"--{name} has to wait; leave --no-wait away."
         if self.join and not self.chain:
             yield "--join joins the clips of a --chain."
-        if self.output and self.chain and not self.output.is_dir():
-            yield f"The clips of a --chain go into a folder, and {self.output} is none."
-        if self.output and self.output.is_dir() and not os.access(self.output, os.W_OK):
-            yield f"Nothing can be written into the folder {self.output}."
-        for path in (self.output, self.join):
-            if path and not (path.is_dir() and path is self.output):
+        if self.to and self.chain and not self.is_folder:
+            yield f"The clips of a --chain go into a folder, and {self.to} is none; end it in / to have it made."
+        if self.to and self.to.is_dir() and not os.access(self.to, os.W_OK):
+            yield f"Nothing can be written into the folder {self.to}."
+        for path in (None if self.is_folder else self.to, self.join):
+            if path:
                 yield from self._of_file(path)
 
     def _of_file(self, path: Path) -> Iterator[str]:
@@ -154,9 +164,16 @@ class Asked:
 @click.option("--webhook", metavar="URL", help="Is told when the job ends.")
 @click.option("--no-wait", is_flag=True, help="Print the job's id and leave.")
 @click.option("--timeout", metavar="SECONDS", type=click.FloatRange(min=0), help="Wait no longer. The job goes on.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Download it, as this file or into this folder.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(),
+    help="Download it: as this file, in place of one that is there, or into this folder. What ends in / is made.",
+)
 @click.option("--chain", metavar="N", type=click.IntRange(1, 100), help="Make N clips, one going on from the other.")
-@click.option("--join", type=click.Path(path_type=Path), help="Join the clips of a chain into this MP4.")
+@click.option(
+    "--join", type=click.Path(path_type=Path), help="Join the clips of a chain into this MP4, in place of one there."
+)
 @click.option("--json", "as_json", is_flag=True, help="As JSON, as the API gives it; of a chain, a line a clip.")
 @click.option("--idempotency-key", metavar="KEY", help="The same key again is the same job, not a second one.")
 @with_client

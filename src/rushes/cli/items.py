@@ -129,20 +129,26 @@ def open_item(client: Client, item_id: str) -> None:
 )
 @click.argument("item_ids", metavar="ID...", nargs=-1, required=True, type=ItemId())
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object an item.")
 @with_client
-def delete(client: Client, item_ids: Sequence[str], yes: bool) -> None:
+def delete(client: Client, item_ids: Sequence[str], yes: bool, as_json: bool) -> None:
     """Delete videos and images with their files, for good.
 
     It asks first. Where nobody can answer it wants --yes. A wrong ID among several deletes nothing.
     """
     if not yes and not sys.stdin.isatty():
         raise click.UsageError("Nobody is here to be asked: say --yes to delete for good.")
+    if not client.is_rushes():
+        raise InvalidQuery("This server deletes nothing from its library: only a Rushes does.")
     items = [found(client, item_id) for item_id in dict.fromkeys(item_ids)]
     if not yes:
         _confirm(items)
     for item in items:
         library(client, kind_of(item.id)).delete(item.id)
-    click.echo(f"deleted {len(items)}", err=True)
+        if as_json:
+            print_json({"id": item.id, "deleted": True})
+    if not as_json:
+        click.echo(f"deleted {len(items)}", err=True)
 
 
 def _confirm(items: Sequence[Item]) -> None:

@@ -129,11 +129,18 @@ def _details(job: JobDetail) -> Iterator[tuple[str, str | None]]:
 
 @jobs.command("cancel", epilog=examples("rushes jobs cancel last"))
 @_id_argument
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 @with_client
-def cancel_job(client: Client, job: str) -> None:
+def cancel_job(client: Client, job: str, as_json: bool) -> None:
     """End a job under way. ID may be `last`: the newest. Its credits are not charged."""
-    client.jobs.cancel(job_id(client, job))
-    click.echo("cancelled", err=True)
+    if not client.is_rushes():
+        raise InvalidQuery("This server cancels no jobs: only a Rushes does.")
+    job = job_id(client, job)
+    client.jobs.cancel(job)
+    if as_json:
+        print_json({"jobId": job, "cancelled": True})
+    else:
+        click.echo("cancelled", err=True)
 
 
 @jobs.command(

@@ -12,6 +12,7 @@ from rushes.errors import NotFound
 
 if TYPE_CHECKING:
     from rushes.client import Item, Job, Video
+    from rushes.client.asynchronous import AsyncClient
     from rushes.client.synchronous import Client
     from rushes.client.synchronous.library import Images, Videos
 
@@ -50,11 +51,39 @@ def found(client: Client, word: str) -> Item:
     """
     if word == LAST:
         return newest(client)
-    kind = kind_of(word)
     try:
-        return _of_id(client, library(client, kind), word)
+        return _of_id(client, library(client, kind_of(word)), word)
     except NotFound:
-        raise NotFound(f"There is no {kind} {word} in this account; `rushes list` shows the ids.") from None
+        raise _no_item(word) from None
+
+
+async def found_meanwhile(client: AsyncClient, word: str) -> Item:
+    """What :func:`found` finds, while other things go on.
+
+    Raises:
+        NotFound: there is none.
+    """
+    items = client.images if kind_of(word) == "image" else client.videos
+    try:
+        if word != LAST and await client.is_rushes():
+            return await items.get(word)
+        async for item in items.list(page_size=1 if word == LAST else None):
+            if word in (LAST, item.id):
+                return item
+    except NotFound:
+        pass
+    raise _no_item(word)
+
+
+def _no_item(word: str) -> NotFound:
+    if word == LAST:
+        return NotFound('There is no video in this account yet; `rushes generate "…"` makes one.')
+    if kind_of(word) == "video":
+        return NotFound(f"There is no video {word} in this account; `rushes list` shows the ids.")
+    return NotFound(
+        f"There is no image {word} in this account; `rushes list --images` shows the ids. "
+        f"If it is a job's, `rushes jobs show {word}` tells of it."
+    )
 
 
 def library(client: Client, kind: str | None) -> Videos | Images:
@@ -70,7 +99,7 @@ def newest(client: Client) -> Video:
     """
     for video in client.videos.list(page_size=1):
         return video
-    raise NotFound('There is no video in this account yet; `rushes generate "…"` makes one.')
+    raise _no_item(LAST)
 
 
 def _of_id(client: Client, items: Videos | Images, item_id: str) -> Item:

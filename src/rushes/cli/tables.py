@@ -18,6 +18,9 @@ SHORTEST_TEXT = 20
 # What would move the cursor, turn the line around or break it: a prompt may hold anything.
 _UNSEEN = re.compile("[\x00-\x20\x7f-\xa0\u2028-\u202e\u2066-\u2069]+")
 
+# A link or an id.
+_COPIED = re.compile(r"\S+://\S+|[A-Za-z0-9_-]{1,64}")
+
 
 class Column(NamedTuple):
     """One column between the first, which is never cut, and the last, which takes the room that is left."""
@@ -124,12 +127,50 @@ def _width(text: str) -> int:
 
 
 def print_sheet(title: str, facts: Iterable[tuple[str, str | None]]) -> None:
-    """Print what is known of one thing: a title, and below it each fact that there is behind its name."""
-    known = [(name, value) for name, value in facts if value is not None]
+    """Print what is known of one thing: a title, and below it each fact that there is behind its name.
+
+    On a terminal what is too long goes on below; a link or an id stays whole, on a line of its own.
+    """
+    known = [(name, one_line(value)) for name, value in facts if value is not None]
     width = max(len(name) for name, _ in known)
-    click.secho(one_line(title), bold=True)
+    print_text(title, bold=True)
     for name, value in known:
-        click.echo(click.style(f"  {name:{width}}", dim=True) + f"  {one_line(value)}")
+        _print_fact(f"  {name:{width}}", value)
+
+
+def _print_fact(name: str, value: str) -> None:
+    room = terminal_width() - len(name) - GAP
+    if not is_terminal() or _width(value) <= room:
+        click.echo(click.style(name, dim=True) + " " * GAP + value)
+        return
+    click.secho(name.rstrip(), dim=True)
+    for line in _folded(value, terminal_width() - 2 * GAP):
+        click.echo(" " * 2 * GAP + line)
+
+
+def print_text(text: str, *, bold: bool = False) -> None:
+    """Print a text, on a terminal in as many lines as it takes."""
+    text = one_line(text)
+    for line in _folded(text, terminal_width()) if is_terminal() else [text]:
+        click.secho(line, bold=bold or None)
+
+
+def _folded(text: str, width: int) -> list[str]:
+    lines = [""]
+    for piece in (piece for word in text.split(" ") for piece in _pieces(word, width)):
+        longer = f"{lines[-1]} {piece}".lstrip()
+        if _width(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines += [piece]
+    return [line for line in lines if line] or [""]
+
+
+def _pieces(word: str, width: int) -> Sequence[str]:
+    """A word in pieces that fit; what people copy stays whole."""
+    from rich.cells import chop_cells
+
+    return [word] if _width(word) <= width or _COPIED.fullmatch(word) else chop_cells(word, max(width, 2))
 
 
 def age(then: datetime) -> str:

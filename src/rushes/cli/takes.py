@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from rushes.catalogue import nearest_ratio
-from rushes.cli.downloads import fetch
+from rushes.cli.downloads import make_folder, writing
 from rushes.cli.lookup import library, made
 from rushes.cli.offers import chosen, offers, price
 from rushes.cli.sheets import print_item, print_json
 from rushes.cli.sources import Source, film, of_item, picture
 from rushes.cli.tables import credits
 from rushes.cli.waiting import Left, byte_bars, wait, working
-from rushes.errors import RushesError
+from rushes.errors import RushesError, StorageFull
 
 if TYPE_CHECKING:
     from rushes.cli.generate import Asked
@@ -40,6 +40,8 @@ def take(client: Client, asked: Asked) -> None:
     Raises:
         JobFailed: a job ended otherwise; Left: somebody pressed Ctrl-C.
     """
+    if asked.to and asked.is_folder:
+        make_folder(asked.to)
     inputs = _inputs(client, asked)
     model = chosen(offers(client), asked.kind, asked.model)
     _say_price(asked, model)
@@ -88,7 +90,8 @@ def _ordered(client: Client, asked: Asked, model: Model | None, inputs: Inputs, 
     prompt, once = asked.clips[number - 1], _key(asked, number)
     try:
         with working("ordering"):
-            return library(client, asked.kind).generate(prompt, wait=False, idempotency_key=once, **given)
+            job: Job = library(client, asked.kind).generate(prompt, wait=False, idempotency_key=once, **given)
+            return job
     except KeyboardInterrupt:
         raise Left("Whether the server has the order is not known: `rushes jobs list` shows it if so.") from None
 
@@ -115,13 +118,13 @@ def _print_job(job: Job, as_json: bool) -> None:
 def _take_all(client: Client, asked: Asked, model: Model | None, inputs: Inputs) -> None:
     done: list[Item] = []
     with TemporaryDirectory(prefix="rushes-") as folder, _stopping(asked, done):
-        to = asked.output or (Path(folder) if asked.join else None)
+        to = asked.to or (Path(folder) if asked.join else None)
         files = []
         for number in range(1, len(asked.clips) + 1):
             inputs = _opening(of_item(done[-1])) if done else inputs
             done.append(_taken(client, asked, model, inputs, number))
             if to:
-                files.append(_fetched(client, done[-1], to, told=to is asked.output))
+                files.append(_fetched(client, done[-1], to, told=asked.to is not None))
         if asked.join:
             _join(files, asked.join)
 
@@ -163,8 +166,8 @@ def _fetched(client: Client, item: Item, to: Path, *, told: bool) -> Path:
     from rushes.client.calls import target
 
     file = target(to, item)
-    with byte_bars() as bar:
-        fetch(client, item.url, file, bar(file.name))
+    with byte_bars() as bar, writing(file):
+        client.download(item.url, file, on_bytes=bar(file.name))
     if told:
         click.echo(f"saved {file}", err=True)
     return file
@@ -173,7 +176,10 @@ def _fetched(client: Client, item: Item, to: Path, *, told: bool) -> Path:
 def _join(files: Sequence[Path], to: Path) -> None:
     from rushes.media.join import join
 
-    with working(f"joining {len(files)} clips"):
-        joined = asyncio.run(join(files, to))
+    try:
+        with working(f"joining {len(files)} clips"):
+            joined = asyncio.run(join(files, to))
+    except StorageFull:
+        raise StorageFull(f"There is no room for {to}; make some, or name another place.") from None
     how = "as they are" if joined.is_copy else "encoded anew, because they differ in form"
     click.echo(f"joined {len(files)} clips into {to} ({joined.seconds:g}s, {how})", err=True)

@@ -11,6 +11,8 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from math import inf
 from pathlib import Path
 from typing import Any, TypeVar
@@ -226,9 +228,23 @@ def target(to: Path, item: Item) -> Path:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a server asks to wait, a day at most; ``None`` where it does not ask, or gives a date."""
+    """Seconds that a server asks to wait, a day at most; ``None`` where it does not ask."""
     told = headers.get("retry-after", "")
-    return min(float(told), _LONGEST_ASKED) if told.isdecimal() else None
+    seconds = float(told) if told.isdecimal() else _until(_moment(told), _moment(headers.get("date", "")))
+    return None if seconds is None else min(seconds, _LONGEST_ASKED)
+
+
+def _until(then: datetime | None, now: datetime | None) -> float | None:
+    # By the server's clock where it tells the time: ours may be another.
+    return None if then is None else max((then - (now or datetime.now(UTC))).total_seconds(), 0)
+
+
+def _moment(told: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(told)
+    except (ValueError, OverflowError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def doubtful(outcome: httpx2.RequestError | Answer) -> bool:
@@ -236,6 +252,11 @@ def doubtful(outcome: httpx2.RequestError | Answer) -> bool:
     if isinstance(outcome, Answer):
         return outcome.status in _MAY_PASS and outcome.status != 429
     return not isinstance(outcome, _UNSENT)
+
+
+def decides(refusal: RushesError) -> bool:
+    """Whether an answer that does not announce a Rushes is none of one: what may pass can be a gateway's word."""
+    return refusal.status is not None and refusal.status < 500 and refusal.status not in _MAY_PASS
 
 
 @dataclass
@@ -251,8 +272,8 @@ class Tries:
     def __post_init__(self) -> None:
         self.left = max(self.call.tries - 1, 0)
 
-    def after_loss(self, error: httpx2.RequestError, *, repeatable: bool) -> float:
-        """Seconds to wait after a try that got no answer.
+    def after_loss(self, error: httpx2.RequestError, *, repeatable: bool, began: bool = False) -> float:
+        """Seconds to wait after a try that got no answer, or of one that ``began`` not all.
 
         Raises:
             ServerUnreachable: that was the last; AnswerLost: it must not be sent again, or was the last of which one
@@ -263,7 +284,7 @@ class Tries:
         self._note(lost=doubtful(error))
         if self.left and repeatable:
             return self._next(None)
-        raise (_lost(self.call, _why(error)) if self.lost else unreachable(error)) from error
+        raise (_lost(self.call, _why(error)) if self.lost else unreachable(error, began=began)) from error
 
     def after_answer(self, answer: Answer, *, repeatable: bool) -> float:
         """Seconds to wait after an answer that is no success.
@@ -346,9 +367,11 @@ def _lost(call: Call, why: str, status: int | None = None, request_id: str | Non
     return lost
 
 
-def unreachable(error: httpx2.RequestError) -> ServerUnreachable:
-    """No answer, told for people."""
+def unreachable(error: httpx2.RequestError, *, began: bool) -> ServerUnreachable:
+    """No answer, or one that breaks off, told for people."""
     where = f"The server at {error.request.url.host}:{error.request.url.port or ''}".rstrip(":")
+    if began and doubtful(error):
+        return ServerUnreachable(f"{where} answered and broke off in the middle each time ({_why(error)}); try later.")
     return ServerUnreachable(f"{where} did not answer ({_why(error)}); check its address, and that it runs.")
 
 

@@ -35,6 +35,8 @@ class Part:
         self.total: int | None = None
         """Bytes of the whole file, once its server has told."""
         self.etag: str | None = None
+        self.began = False
+        """Whether its server has answered with any of it."""
         self._path = self.to.with_name(f".{self.to.name}.{secrets.token_hex(4)}.part")
         try:
             self._file = self._path.open("wb")
@@ -66,6 +68,7 @@ class Part:
         Raises:
             NotWhole: it is another part than was asked for, or its end could not be told from a broken connection.
         """
+        self.began = True
         if status == 206:
             self._continue(headers)
         else:

@@ -15,6 +15,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from errno import EDQUOT, ENOSPC
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -111,6 +112,8 @@ def _clip(path: Path) -> Iterator[_Clip]:
         with av.open(str(path.absolute()), format="mov", options=options) as container:
             yield _Clip(path, container)
     except av.FFmpegError as error:
+        if error.errno in (ENOSPC, EDQUOT):  # of the disk that the packets of this clip go to
+            raise
         raise Unreadable(f"{path.name} is not a readable MP4 video: {error.strerror}.") from error
 
 

@@ -140,7 +140,7 @@ class AsyncClient:
                     # As long as it gets on there is no end to patience.
                     if part.size > most:
                         tries, most = Tries(call), part.size
-                    pause = tries.after_loss(error, repeatable=True)
+                    pause = tries.after_loss(error, repeatable=True, began=part.began)
                 else:
                     if refusal is None:
                         return part.finish()
@@ -264,8 +264,15 @@ class AsyncClient:
             RushesError: it could not be asked.
         """
         if self._announced is None:
-            await self.quota()
+            await self._meet()
         return bool(self._announced)
+
+    async def _meet(self) -> None:
+        try:
+            await self.quota()
+        except RushesError as error:
+            if self._announced is None and not calls.decides(error):
+                raise
 
 
 def _announced(path: Path, content_type: str) -> Mapping[str, object]:

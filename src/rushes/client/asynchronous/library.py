@@ -120,6 +120,16 @@ class AsyncVideos(_Library[Video]):
         **options: Unpack[VideoOptions],
     ) -> Job: ...
 
+    @overload
+    async def generate(
+        self,
+        prompt: str,
+        *,
+        wait: bool,
+        idempotency_key: str | None = None,
+        **options: Unpack[VideoOptions],
+    ) -> Video | Job: ...
+
     async def generate(
         self,
         prompt: str,
@@ -184,6 +194,16 @@ class AsyncImages(_Library[Image]):
         idempotency_key: str | None = None,
         **options: Unpack[ImageOptions],
     ) -> Job: ...
+
+    @overload
+    async def generate(
+        self,
+        prompt: str,
+        *,
+        wait: bool,
+        idempotency_key: str | None = None,
+        **options: Unpack[ImageOptions],
+    ) -> Image | Job: ...
 
     async def generate(
         self,

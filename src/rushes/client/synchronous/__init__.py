@@ -139,7 +139,7 @@ class Client:
                     # As long as it gets on there is no end to patience.
                     if part.size > most:
                         tries, most = Tries(call), part.size
-                    pause = tries.after_loss(error, repeatable=True)
+                    pause = tries.after_loss(error, repeatable=True, began=part.began)
                 else:
                     if refusal is None:
                         return part.finish()
@@ -263,8 +263,15 @@ class Client:
             RushesError: it could not be asked.
         """
         if self._announced is None:
-            self.quota()
+            self._meet()
         return bool(self._announced)
+
+    def _meet(self) -> None:
+        try:
+            self.quota()
+        except RushesError as error:
+            if self._announced is None and not calls.decides(error):
+                raise
 
 
 def _announced(path: Path, content_type: str) -> Mapping[str, object]:

@@ -119,6 +119,16 @@ class Videos(_Library[Video]):
         **options: Unpack[VideoOptions],
     ) -> Job: ...
 
+    @overload
+    def generate(
+        self,
+        prompt: str,
+        *,
+        wait: bool,
+        idempotency_key: str | None = None,
+        **options: Unpack[VideoOptions],
+    ) -> Video | Job: ...
+
     def generate(
         self,
         prompt: str,
@@ -183,6 +193,16 @@ class Images(_Library[Image]):
         idempotency_key: str | None = None,
         **options: Unpack[ImageOptions],
     ) -> Job: ...
+
+    @overload
+    def generate(
+        self,
+        prompt: str,
+        *,
+        wait: bool,
+        idempotency_key: str | None = None,
+        **options: Unpack[ImageOptions],
+    ) -> Image | Job: ...
 
     def generate(
         self,
