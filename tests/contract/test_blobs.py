@@ -17,6 +17,7 @@ import pytest
 from rushes.blobs import CHUNK_BYTES, Blobs
 from rushes.config import secret
 from rushes.errors import StartError, StorageFull, StorageUnavailable
+from tests.conftest import START_SECONDS
 from tests.contract import programs
 from tests.servers.azurite import Azurite
 from tests.servers.ceph import Ceph
@@ -133,6 +134,30 @@ async def test_a_file_open_for_reading_survives_its_deletion(blobs: Blobs) -> No
     assert await blobs.stat(NAME) is None
     got += b"".join([chunk async for chunk in chunks])
     assert got == content
+
+
+async def test_whoever_is_cancelled_while_reading_leaves_no_file_open(folder: Blobs, tmp_path: Path) -> None:
+    await put(folder, NAME, b"take")
+    path = tmp_path / "media" / NAME
+    for turns in range(100):
+        reading = asyncio.create_task(read(folder, NAME, 0, 4))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        reading.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await reading
+        async with asyncio.timeout(START_SECONDS):  # what a thread opens meanwhile is closed when it has
+            while path in opened():
+                await asyncio.sleep(0.001)
+
+
+def opened() -> set[Path]:
+    """The files that this process has open."""
+    found = set[Path]()
+    for entry in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            found.add(entry.readlink())
+    return found
 
 
 async def test_files_put_at_once_are_all_there(blobs: Blobs) -> None:

@@ -140,7 +140,7 @@ class Folder(Place):
                 yield chunk
                 start, length = start + len(chunk), length - len(chunk)
         finally:
-            await run_sync(file.close)
+            file.close()  # here, not in a thread: one who is cancelled at this moment would never get there
 
     async def _opened(self, name: str) -> BinaryIO:
         opening = asyncio.ensure_future(run_sync(self._reader, name))
