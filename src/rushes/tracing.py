@@ -42,6 +42,11 @@ def start() -> None:
     _tracer = provider.get_tracer("rushes")
 
 
+def is_on() -> bool:
+    """Whether anything is traced."""
+    return _tracer is not None
+
+
 def request(scope: Scope) -> AbstractContextManager[object]:
     """The span of a request, a part of the trace that its headers name."""
     if _tracer is None:

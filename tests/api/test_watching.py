@@ -194,9 +194,13 @@ def test_no_path_and_no_method_that_somebody_made_up_is_a_label(site: Site) -> N
     for path in (f"/{ids.uuid()}", f"{V1}/jobs/{ids.uuid()}", f"/videos/user/{ids.uuid()}/{ids.uuid()}.mp4"):
         httpx2.get(site.server.url + path, trust_env=False)
     httpx2.request("BREW", f"{site.server.url}/quota", trust_env=False)
+
+    def routes() -> set[str]:
+        told = figures(f"{site.server.url}/metrics")
+        return {name.split()[2] for name in told if name.startswith("rushes_request_seconds_count")}
+
+    wait_until(lambda: {"none", f"{V1}/jobs/{{job_id}}", "/videos/user/{account_id}/{name}"} <= routes(), what="all")
     told = figures(f"{site.server.url}/metrics")
-    routes = {name.split()[2] for name in told if name.startswith("rushes_request_seconds_count")}
-    assert {"none", f"{V1}/jobs/{{job_id}}", "/videos/user/{account_id}/{name}"} <= routes
     assert not re.search(r"[0-9a-f]{8}-", " ".join(told))
     assert "BREW" not in " ".join(told)
 
@@ -230,7 +234,7 @@ def test_an_address_that_is_taken_is_told(tmp_path: Path, site: Site) -> None:
 def test_the_folder_of_the_counts_goes_with_the_server(tmp_path: Path) -> None:
     settings = {"TMPDIR": str(tmp_path)}
     with serving(tmp_path / "data", None, "--no-worker", settings=settings) as server:
-        assert list(tmp_path.glob("rushes-metrics-*/*.db"))
+        wait_until(lambda: any(tmp_path.glob("rushes-metrics-*/*.db")), what="a request that is counted")
         assert server.program.process
         server.program.process.send_signal(signal.SIGTERM)
         assert server.program.process.wait(30) == 0

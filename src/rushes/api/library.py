@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from rushes import __version__, wire
+from rushes import __version__, logs, wire
 from rushes.api import auth
 from rushes.api.answers import HEADERS, answer, tagged, unchanged
 from rushes.api.auth import Headers
@@ -64,6 +64,7 @@ class Listing:
         await _send(send, same[request])
 
     async def _answer(self, studio: Studio, scope: Scope, first_pages: FirstPages | None) -> Answer:
+        logs.about(request_id=scope.get("request_id"))
         headers = dict(scope["headers"])
         version = studio.store.version()
         account = await auth.account(studio, headers)
