@@ -21,9 +21,9 @@ Connect = Callable[..., Client]
 
 
 @pytest.fixture(scope="session")
-def portal(request: pytest.FixtureRequest) -> Iterator[anyio.from_thread.BlockingPortal]:
-    """An event loop on a thread of its own; asyncio's, unless another is named."""
-    with anyio.from_thread.start_blocking_portal(getattr(request, "param", "asyncio")) as running:
+def portal() -> Iterator[anyio.from_thread.BlockingPortal]:
+    """An event loop on a thread of its own."""
+    with anyio.from_thread.start_blocking_portal("asyncio") as running:
         yield running
 
 

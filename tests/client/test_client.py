@@ -60,11 +60,6 @@ def test_an_image_is_made_from_a_file(studio: Client, tmp_path: Path) -> None:
     assert [image.id for image in studio.images.list()] == [again.id]
 
 
-@pytest.mark.parametrize(("portal", "connect"), [("trio", "AsyncClient")], indirect=True)
-def test_on_trio_it_is_as_on_asyncio(studio: Client, tmp_path: Path) -> None:
-    test_an_image_is_made_from_a_file(studio, tmp_path)
-
-
 def test_lists_are_walked_through_all_their_pages(studio: Client) -> None:
     jobs = all_at_once(lambda n: studio.images.generate(f"a heron {n}", wait=False).id, range(5))
     for job_id in jobs:
