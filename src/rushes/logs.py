@@ -40,18 +40,18 @@ def _formatter(form: Form) -> ProcessorFormatter:
     render = _line if form == "text" else JSONRenderer(serializer=_json)
     return ProcessorFormatter(
         foreign_pre_chain=[merge_contextvars, ExtraAdder(), add_logger_name, add_log_level, stamp],
-        processors=[ProcessorFormatter.remove_processors_meta, format_exc_info, _hide, render],
+        processors=[ProcessorFormatter.remove_processors_meta, format_exc_info, _redact, render],
     )
 
 
-def _hide(logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def _redact(logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for name, value in event.items():
         if isinstance(value, str):
-            event[name] = hidden(value)
+            event[name] = redacted(value)
     return event
 
 
-def hidden(text: str) -> str:
+def redacted(text: str) -> str:
     """A text without what opens something."""
     return _SECRET.sub(r"\1…", text)
 

@@ -22,7 +22,7 @@ FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
 _SLOW = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 4 * 3600)
 
-_TOGETHER, _SOON = 64, 0.2  # requests, seconds
+_BATCH, _FLUSH_SECONDS = 64, 0.2
 _answered: list[tuple[str, str, int, float]] = []
 _REQUEST_SECONDS = Histogram(
     "rushes_request_seconds",
@@ -45,7 +45,7 @@ _UNAVAILABLE = Counter("rushes_unavailable", "Times that something did not work 
 
 def registry() -> CollectorRegistry:
     """What was counted: by every process that shares the folder, or by this one alone."""
-    count_answered()
+    flush()
     if FOLDER not in os.environ:
         return REGISTRY
     everything = CollectorRegistry()
@@ -79,13 +79,13 @@ def shown(address: str | None) -> Iterator[None]:
 def answered(route: str, method: str, status: int, seconds: float) -> None:
     """A request was answered. It is counted soon, together with others: one by one costs several times as much."""
     if not _answered:
-        asyncio.get_running_loop().call_later(_SOON, count_answered)
+        asyncio.get_running_loop().call_later(_FLUSH_SECONDS, flush)
     _answered.append((route, method, status, seconds))
-    if len(_answered) >= _TOGETHER:
-        count_answered()
+    if len(_answered) >= _BATCH:
+        flush()
 
 
-def count_answered() -> None:
+def flush() -> None:
     """Count the requests that were answered until now."""
     for route, method, status, seconds in _answered:
         _of_route(route, method, status).observe(seconds)

@@ -11,7 +11,7 @@ import os
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from rushes.logs import hidden
+from rushes.logs import redacted
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
@@ -56,7 +56,7 @@ def request(scope: Scope) -> AbstractContextManager[object]:
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     told = {
         "http.request.method": scope["method"],
-        "url.path": hidden(scope["path"]),
+        "url.path": redacted(scope["path"]),
         "request_id": scope.get("request_id", ""),
     }
     return _span(_tracer, scope["method"], headers, told, SpanKind.SERVER)

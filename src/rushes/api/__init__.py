@@ -228,7 +228,7 @@ def _lifespan(config: Config) -> Callable[[Starlette], AbstractAsyncContextManag
     async def lifespan(app: Starlette) -> AsyncIterator[Mapping[str, object]]:
         async with Studio.open(config) as studio:
             yield {"studio": studio, "first_pages": {kind: FirstPages() for kind in Kind}, "known": Known()}
-        metrics.count_answered()
+        metrics.flush()
 
     return lifespan
 

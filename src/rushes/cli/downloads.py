@@ -13,7 +13,7 @@ import click
 
 from rushes.cli.connection import with_async_client
 from rushes.cli.examples import examples
-from rushes.cli.lookup import LAST, ItemId, found_meanwhile, kind_of
+from rushes.cli.lookup import LAST, ItemId, found_async, kind_of
 from rushes.cli.sheets import print_json
 from rushes.cli.tables import one_line
 from rushes.cli.waiting import Left, OnBytes, byte_bars
@@ -70,7 +70,7 @@ async def download(client: AsyncClient, item_ids: Sequence[str], to: Path, still
 
 
 async def _id(client: AsyncClient, word: str) -> str:
-    item_id = (await found_meanwhile(client, LAST)).id if word == LAST else word
+    item_id = (await found_async(client, LAST)).id if word == LAST else word
     if kind_of(item_id) is None:
         raise BadAnswer(f"The server gives {item_id!r} as an id, which can be no name of a file.")
     return item_id
@@ -113,7 +113,7 @@ class _Saving:
         files = {link: self.to / f"{item_id}{ending}" for link, ending in self._endings(item_id)}
         missing = {link: path for link, path in files.items() if not is_whole(path)}
         try:
-            told = (await found_meanwhile(self.client, item_id)).json if missing else {}
+            told = (await found_async(self.client, item_id)).json if missing else {}
             for link, path in missing.items():
                 with writing(path):
                     await self.client.download(told[link], path, on_bytes=self.bar(path.name))

@@ -57,8 +57,8 @@ def found(client: Client, word: str) -> Item:
         raise _no_item(word) from None
 
 
-async def found_meanwhile(client: AsyncClient, word: str) -> Item:
-    """What :func:`found` finds, while other things go on.
+async def found_async(client: AsyncClient, word: str) -> Item:
+    """What :func:`found` finds, by the asynchronous client.
 
     Raises:
         NotFound: there is none.
